@@ -1,0 +1,1 @@
+"""The shared kernel of Noctis; imports no other package of the platform."""
