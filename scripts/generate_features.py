@@ -57,7 +57,9 @@ def row(feature: Feature) -> str:
     """Return one line of the C++ table."""
     base = literal(feature.knee if feature.scale == "log" else feature.minimum)
     scale = f"Scale::{feature.scale}"
-    return f'    {{"{feature.name}", {feature.bits}, {scale}, {base}, {literal(feature.step)}}},'
+    return (
+        f'    {{"{feature.name}", {feature.bits}, {scale}, {base}, {literal(feature.step)}}},'
+    )
 
 
 def render() -> str:

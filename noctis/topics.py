@@ -1,0 +1,79 @@
+"""MQTT topics: built and parsed here, and nowhere else."""
+
+from dataclasses import dataclass
+from zlib import crc32
+
+from noctis.errors import IdentityError, TopicError
+from noctis.identity import DeviceId, check_tenant
+
+__all__ = ["SHARDS", "UpTopic", "ack", "parse_up", "shard_of", "stage", "stages", "up", "ups"]
+
+ROOT = "noctis/v1"
+SHARDS = 64
+UP_CHANNELS = frozenset({"epochs", "backlog", "status", "config", "result", "ota", "log"})
+
+
+def shard_of(device: DeviceId) -> int:
+    """Return the shard, 0 to 63, that a device's messages belong to, for ever."""
+    return crc32(str(device).encode("ascii")) % SHARDS
+
+
+@dataclass(frozen=True, slots=True)
+class UpTopic:
+    """A topic from a device to the services."""
+
+    device: DeviceId
+    channel: str
+
+
+def up(device: DeviceId, channel: str) -> str:
+    """Return ``noctis/v1/up/<shard>/<tenant>/<device>/<channel>``."""
+    if channel not in UP_CHANNELS:
+        message = f"{channel!r} is no channel of a device"
+        raise TopicError(message, hint=f"one of {', '.join(sorted(UP_CHANNELS))}")
+    return f"{ROOT}/up/{shard_of(device)}/{device}/{channel}"
+
+
+def ups(shard: int, channel: str) -> str:
+    """Return the filter of one channel of all devices of a shard."""
+    return f"{ROOT}/up/{shard}/+/+/{channel}"
+
+
+def parse_up(topic: str) -> UpTopic:
+    """Return the sender and channel of a topic from a device.
+
+    Raises TopicError for another shape, a bad name, an unknown channel, or a shard that is
+    not the sender's.
+    """
+    parts = topic.split("/")
+    if len(parts) != 7 or "/".join(parts[:3]) != f"{ROOT}/up":  # noqa: PLR2004 - the shape
+        message = f"topic {topic!r} is not {ROOT}/up/<shard>/<tenant>/<device>/<channel>"
+        raise TopicError(message)
+    shard, tenant, name, channel = parts[3:]
+    try:
+        device = DeviceId(tenant, name)
+    except IdentityError as error:
+        message = f"topic {topic!r}: {error}"
+        raise TopicError(message) from error
+    if shard != str(shard_of(device)):
+        message = f"topic {topic!r}: shard {shard} is not {device}'s"
+        raise TopicError(message, hint=f"its shard is {shard_of(device)}")
+    if channel not in UP_CHANNELS:
+        message = f"topic {topic!r}: unknown channel {channel!r}"
+        raise TopicError(message)
+    return UpTopic(device, channel)
+
+
+def ack(device: DeviceId) -> str:
+    """Return the topic of the ingestor's acknowledgements to a device."""
+    return f"{ROOT}/down/{device}/ack"
+
+
+def stage(device: DeviceId) -> str:
+    """Return the topic of a device's live stage."""
+    return f"{ROOT}/app/{device}/stage"
+
+
+def stages(tenant: str) -> str:
+    """Return the filter of the live stages of all devices of a tenant."""
+    return f"{ROOT}/app/{check_tenant(tenant)}/+/stage"
