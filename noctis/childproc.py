@@ -1,0 +1,147 @@
+"""Servers that run as child processes: their user, their files, their start and their end.
+
+A server such as Mosquitto or PostgreSQL must not run as root. Where we are root, it runs under
+an unprivileged user, and its files lie where that user can reach them.
+"""
+
+import os
+import pwd
+import signal
+import socket
+import subprocess
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from noctis.errors import ProcessError
+
+__all__ = ["Child", "User", "child_user", "free_port", "reachable_folder"]
+
+NOBODY: Final = 65534
+SYSTEM_STATE: Final = Path("/var/lib/noctis")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """The user and group that a child runs as."""
+
+    uid: int
+    gid: int
+
+    def may_enter(self, folder: Path) -> bool:
+        """Tell whether this user can traverse ``folder`` itself (its parents aside)."""
+        status = folder.stat()
+        if status.st_uid == self.uid:
+            return bool(status.st_mode & 0o100)
+        if status.st_gid == self.gid:
+            return bool(status.st_mode & 0o010)
+        return bool(status.st_mode & 0o001)
+
+
+def child_user(name: str) -> User | None:
+    """Return the unprivileged user for a server, or None where we are not root ourselves.
+
+    The distribution's own user ``name`` (``mosquitto``, ``postgres``) where there is one, so
+    that servers cannot read each other's files; ``nobody`` otherwise.
+    """
+    if os.geteuid() != 0:
+        return None
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        return User(NOBODY, NOBODY)
+    return User(entry.pw_uid, entry.pw_gid)
+
+
+def reachable_folder(folder: Path, user: User | None) -> Path:
+    """Make a folder, mode 0700, that ``user`` owns and can reach; return where it is.
+
+    It is ``folder`` wherever ``user`` can traverse to it, else ``/var/lib/noctis/<id>`` with
+    an id that depends on ``folder`` alone, so that the next start finds the same data. No
+    parent's mode is ever changed.
+    """
+    folder = folder.absolute()
+    if user is not None:
+        known = [parent for parent in folder.parents if parent.exists()]
+        if not all(user.may_enter(parent.resolve()) for parent in known):
+            digest = sha256(str(folder).encode()).hexdigest()[:16]
+            folder = SYSTEM_STATE / digest / folder.name
+    missing = [parent for parent in folder.parents if not parent.exists()]
+    for parent in reversed(missing):
+        parent.mkdir(mode=0o755, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if user is not None:
+        os.chown(folder, user.uid, user.gid)
+    return folder
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    """Return a TCP port of ``address`` that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Child:
+    """One child process whose output goes to a log file; ended by its own process id."""
+
+    def __init__(self, arguments: Sequence[str], *, log: Path, user: User | None) -> None:
+        self.name = Path(arguments[0]).name
+        self.log = log
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - a fixed program, no shell
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=descriptor,
+                stderr=descriptor,
+                cwd="/",
+                user=None if user is None else user.uid,
+                group=None if user is None else user.gid,
+                extra_groups=None if user is None else [],
+                process_group=0,  # Ctrl-C reaches our parent alone, which ends us in order
+            )
+        except OSError as error:
+            message = f"cannot start {arguments[0]}: {error.strerror}"
+            raise ProcessError(message) from error
+        finally:
+            os.close(descriptor)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while the child runs; its exit code, or minus a signal's number, afterwards."""
+        return self._process.poll()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, if the child still runs."""
+        self._process.send_signal(number)
+
+    def stop(self, *, within_s: float = 10.0) -> int:
+        """Ask the child to end, kill it when it has not done so in time; return its code."""
+        self.send(signal.SIGTERM)
+        self.send(signal.SIGCONT)  # a frozen child must wake up to end
+        try:
+            return self._process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            return self.kill()
+
+    def kill(self) -> int:
+        """End the child at once (SIGKILL) and return its exit code."""
+        self.send(signal.SIGKILL)
+        return self._process.wait()
+
+    def tail(self, lines: int = 8) -> str:
+        """Return the last lines of the child's log."""
+        with suppress(OSError), self.log.open(errors="replace") as file:
+            return "".join(deque(file, maxlen=lines)).strip()
+        return ""
