@@ -1,4 +1,4 @@
-"""Settings: ``NOCTIS_*`` variables, then ``.env``, then the defaults of the embedded platform."""
+"""Settings: ``NOCTIS_*`` variables, then ``.env``, then the embedded platform's defaults."""
 
 from functools import cached_property
 from pathlib import Path
@@ -26,9 +26,7 @@ class Settings(BaseSettings):
     database_seconds: float = Field(10.0, gt=0, description="deadline of a database call")
     broker_host: str = Field("127.0.0.1", description="MQTT broker")
     broker_port: int = Field(1883, ge=1, le=65535)
-    broker_ca: Path | None = Field(
-        None, description="CA of the broker's certificate; TLS if set"
-    )
+    broker_ca: Path | None = Field(None, description="CA of the broker; TLS if set")
     broker_password: SecretStr = Field(SecretStr(""), description="of this service's account")
     instance: int = Field(0, ge=0, description="number in the account's name: svc-ingestor-0")
     shards: str = Field("0-63", description="the shards that this instance owns: 0-31 or 0,5,9")
