@@ -1,0 +1,61 @@
+# Two commands: `make up` sets everything up and runs the platform; `make test` sets everything up
+# and runs the tests. `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BUILD := build/firmware
+GENERATOR := $(if $(shell command -v ninja),Ninja,Unix Makefiles)
+FIRMWARE := $(shell find firmware -name '*.cpp' -o -name '*.hpp' -o -name CMakeLists.txt)
+
+.DEFAULT_GOAL := help
+.PHONY: help up test check bench load demo setup bootstrap firmware clean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+up: setup ## set everything up and run the platform with a virtual device (Ctrl-C ends it)
+	$(BIN)/noctis up
+
+demo: setup ## replay one made-up night end to end and compare it with its stages
+	$(BIN)/noctis demo
+
+test: setup ## set everything up and run all tests, C++ and Python
+	ctest --test-dir $(BUILD) --output-on-failure --timeout 600
+	$(BIN)/pytest
+
+check: setup ## lint, types, layers, generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/generate_features.py --check
+	$(BIN)/python scripts/generate_vectors.py --check
+
+bench: setup ## measure: latency beside the bare broker, ingest beside raw COPY
+	$(BIN)/python -m bench
+
+load: setup ## the same at more devices: make load DEVICES=500
+	$(BIN)/python -m bench latency --devices $(or $(DEVICES),500)
+
+setup: bootstrap $(VENV)/.installed firmware ## everything that the other targets need
+
+bootstrap:
+	@scripts/bootstrap
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+firmware: $(BIN)/noctis-device ## build the firmware for this machine: noctis-device
+
+$(BIN)/noctis-device: $(FIRMWARE) $(VENV)/.installed
+	cmake -S firmware -B $(BUILD) -G "$(GENERATOR)" -DCMAKE_BUILD_TYPE=Release \
+	  -DCMAKE_INSTALL_PREFIX=$(abspath $(VENV)) -DCMAKE_INSTALL_MESSAGE=NEVER >/dev/null
+	cmake --build $(BUILD) --parallel
+	cmake --install $(BUILD) >/dev/null
+	@touch $@
+
+clean: ## remove what was built (var/, the platform's data, stays)
+	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
