@@ -9,6 +9,7 @@ import pwd
 import signal
 import socket
 import subprocess
+import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,7 +20,7 @@ from typing import Final
 
 from noctis.errors import ProcessError
 
-__all__ = ["Child", "User", "child_user", "free_port", "reachable_folder"]
+__all__ = ["Child", "User", "child_user", "end_leftover", "free_port", "reachable_folder"]
 
 NOBODY: Final = 65534
 SYSTEM_STATE: Final = Path("/var/lib/noctis")
@@ -93,7 +94,8 @@ class Child:
     def __init__(self, arguments: Sequence[str], *, log: Path, user: User | None) -> None:
         self.name = Path(arguments[0]).name
         self.log = log
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        descriptor = os.open(log, flags, 0o600)
         try:
             self._process = subprocess.Popen(  # noqa: S603 - a fixed program, no shell
                 arguments,
@@ -145,3 +147,26 @@ class Child:
         with suppress(OSError), self.log.open(errors="replace") as file:
             return "".join(deque(file, maxlen=lines)).strip()
         return ""
+
+
+def end_leftover(pid_file: Path, *, argument: str, within_s: float = 10.0) -> None:
+    """End the server that a killed parent left behind, and only that.
+
+    It must be the process that ``pid_file`` names, and have ``argument`` (the path of its own
+    config) on its command line: process ids are used again.
+    """
+    try:
+        pid = int(pid_file.read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return
+    if argument.encode() not in command:
+        return
+    os.kill(pid, signal.SIGTERM)
+    os.kill(pid, signal.SIGCONT)
+    deadline = time.monotonic() + within_s
+    while Path(f"/proc/{pid}").exists():
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            return
+        time.sleep(0.02)

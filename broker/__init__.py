@@ -1,0 +1,1 @@
+"""The MQTT broker: Mosquitto's config, accounts and ACL, and Mosquitto as a child process."""

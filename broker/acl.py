@@ -1,0 +1,121 @@
+"""Who may do what on the broker: passwords and the ACL, rendered from the accounts.
+
+The ACL denies by default. Its two patterns give every device its own topics: ``%u`` is the
+whole user name, so ``tenant/device`` fills two levels. Mosquitto applies patterns to apps and
+services too; whoever parses a topic therefore checks the names and the shape.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final, Protocol
+
+from noctis.errors import ConfigurationError, IdentityError
+from noctis.identity import DeviceId, app_username
+from noctis.topics import ROOT
+
+__all__ = ["Account", "render_acl", "render_passwords"]
+
+_HASH: Final = re.compile(r"\$7\$[1-9][0-9]{0,8}\$[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+")
+_SERVICE: Final = re.compile(r"svc-([a-z]+)-([0-9]{1,4})")
+
+_PATTERNS: Final = (
+    f"pattern write {ROOT}/up/+/%u/#",
+    f"pattern read {ROOT}/down/%u/#",
+)
+
+_RIGHTS: Final = {
+    "ingestor": (
+        f"read {ROOT}/up/+/+/+/epochs",
+        f"read {ROOT}/up/+/+/+/backlog",
+        f"write {ROOT}/down/+/+/ack",
+    ),
+    "live": (
+        f"read {ROOT}/up/+/+/+/epochs",
+        f"write {ROOT}/app/+/+/stage",
+    ),
+    "companion": (
+        f"read {ROOT}/up/+/+/+/status",
+        f"write {ROOT}/app/+/+/status",
+        f"write {ROOT}/app/+/+/night",
+        f"write {ROOT}/app/+/+/alert",
+        f"write {ROOT}/app/+/status",
+        "write homeassistant/device/+/+/config",
+    ),
+    "api": (
+        f"read {ROOT}/app/#",
+        f"read {ROOT}/up/+/+/+/result",
+        f"write {ROOT}/down/+/+/config",
+        f"write {ROOT}/down/+/+/command",
+        f"write {ROOT}/down/+/+/ota",
+    ),
+    "probe": (),
+}
+"""What each kind of service connection ``svc-<kind>-<n>`` needs, and nothing more."""
+
+
+class Account(Protocol):
+    """An account that may connect: a row of the table ``accounts``."""
+
+    @property
+    def username(self) -> str:
+        """The MQTT user, which is the client id too."""
+
+    @property
+    def password_hash(self) -> str:
+        """Mosquitto's own format, ``$7$<iterations>$<salt>$<PBKDF2-SHA512>``."""
+
+
+def render_passwords(accounts: Iterable[Account]) -> str:
+    """Return Mosquitto's password file.
+
+    Raises ConfigurationError for a name or a hash that could forge another line.
+    """
+    lines = []
+    for account in accounts:
+        _topics(account.username)
+        if _HASH.fullmatch(account.password_hash) is None:
+            message = (
+                f"the password hash of account {account.username!r} is not Mosquitto's $7$"
+            )
+            raise ConfigurationError(message, hint="set a new password for it")
+        lines.append(f"{account.username}:{account.password_hash}\n")
+    return "".join(sorted(lines))
+
+
+def render_acl(accounts: Iterable[Account]) -> str:
+    """Return Mosquitto's ACL file: the devices' patterns, then each other account's topics.
+
+    Raises ConfigurationError for a user name that is no device, app or known service.
+    """
+    blocks = ["\n".join(_PATTERNS)]
+    for username in sorted(account.username for account in accounts):
+        topics = _topics(username)
+        if topics:
+            blocks.append("\n".join([f"user {username}", *(f"topic {it}" for it in topics)]))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _topics(username: str) -> tuple[str, ...]:
+    """Return the topics of one account beyond the patterns."""
+    try:
+        if "/" in username:
+            DeviceId.parse(username)
+            return ()
+        if "@" in username:
+            return _app_topics(username)
+    except IdentityError as error:
+        message = f"account {username!r} cannot be: {error}"
+        raise ConfigurationError(message) from error
+    service = _SERVICE.fullmatch(username)
+    if service is None or service[1] not in _RIGHTS:
+        message = f"account {username!r} is no device, app or known service"
+        known = ", ".join(sorted(_RIGHTS))
+        hint = f"write tenant/device, app@tenant, or svc-<kind>-<n> with a kind of {known}"
+        raise ConfigurationError(message, hint=hint)
+    return _RIGHTS[service[1]]
+
+
+def _app_topics(username: str) -> tuple[str, ...]:
+    app, _, tenant = username.partition("@")
+    app_username(app, tenant)
+    return (f"read {ROOT}/app/{tenant}/#", f"read homeassistant/+/{tenant}/+/config")

@@ -1,0 +1,191 @@
+"""Mosquitto as a child process on its own state folder."""
+
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from broker.acl import Account, render_acl, render_passwords
+from broker.config import Limits, Listener, render_config
+from noctis.childproc import Child, child_user, end_leftover, reachable_folder
+from noctis.errors import ProcessError
+
+__all__ = ["MosquittoServer"]
+
+_CONNECT: Final = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x0a\x00\x00"
+"""A nameless MQTT 3.1.1 client; its refusal is the proof that a broker answers."""
+
+_CONNACK: Final = 0x20
+_POLL_S: Final = 0.02
+
+
+class MosquittoServer:
+    """A private broker: rendered config and accounts, start, reload, stop, start again.
+
+    ``state_dir`` keeps config, accounts, log and (with ``persistence``) sessions between
+    starts. Where we are root, it moves to where Mosquitto's own user can reach it; ``folder``
+    says where. All methods block, each with a deadline, and raise ProcessError.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        persistence: bool = True,
+        limits: Limits | None = None,
+        extra_listeners: Sequence[Listener] = (),
+    ) -> None:
+        self._user = child_user("mosquitto")
+        self.folder = reachable_folder(state_dir, self._user)
+        self.port = 0
+        self._persistence = persistence
+        self._limits = limits
+        self._extra_listeners = tuple(extra_listeners)
+        self._child: Child | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running broker."""
+        return self._running().pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while the broker runs, or before its first start."""
+        return None if self._child is None else self._child.exit_code
+
+    def start(self, port: int, accounts: Sequence[Account], *, within_s: float = 10.0) -> None:
+        """Write config and accounts and start Mosquitto on loopback; return when it answers."""
+        self.stop()
+        self.port = port
+        self._write("accounts", render_passwords(accounts))
+        self._write("acl", render_acl(accounts))
+        self._write(
+            "mosquitto.conf",
+            render_config(
+                (Listener(port), *self._extra_listeners),
+                passwords=self.folder / "accounts",
+                acl=self.folder / "acl",
+                persistence=self.folder if self._persistence else None,
+                limits=self._limits,
+            ),
+        )
+        self._launch(within_s)
+
+    def restart(self, *, within_s: float = 10.0) -> None:
+        """Start again with the same files and port, whether it still runs or was killed."""
+        self.stop()
+        self._launch(within_s)
+
+    def reload(self, accounts: Sequence[Account], *, within_s: float = 10.0) -> None:
+        """Replace the accounts while the broker runs; return when they are in force.
+
+        Connected clients stay, but for those whose account is gone or has another password.
+        """
+        child = self._running()
+        self._write("accounts", render_passwords(accounts))
+        self._write("acl", render_acl(accounts))
+        child.send(signal.SIGHUP)
+        self._wait_until_it_answers(within_s)
+
+    def stop(self, *, within_s: float = 10.0) -> None:
+        """End the broker, if it runs; it saves its sessions."""
+        if self._child is not None and self._child.exit_code is None:
+            self._child.stop(within_s=within_s)
+        self._pid_file.unlink(missing_ok=True)
+
+    def kill(self) -> None:
+        """End the broker at once, as a power cut would."""
+        self._running().kill()
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.folder / "mosquitto.pid"
+
+    def _running(self) -> Child:
+        if self._child is None or self._child.exit_code is not None:
+            message = "the broker does not run"
+            raise ProcessError(message, hint="start it first")
+        return self._child
+
+    def _launch(self, within_s: float) -> None:
+        config = self.folder / "mosquitto.conf"
+        end_leftover(self._pid_file, argument=str(config))
+        for listener in (Listener(self.port), *self._extra_listeners):
+            _check_free(listener)
+        arguments = [_program(), "-c", str(config)]
+        self._child = Child(arguments, log=self.folder / "mosquitto.log", user=self._user)
+        self._write(self._pid_file.name, f"{self._child.pid}\n")
+        try:
+            self._wait_until_it_answers(within_s)
+        except ProcessError:
+            self.stop()
+            raise
+
+    def _wait_until_it_answers(self, within_s: float) -> None:
+        child = self._running()
+        deadline = time.monotonic() + within_s
+        while child.exit_code is None:
+            if _answers(self.port):
+                return
+            if time.monotonic() > deadline:
+                message = f"mosquitto does not answer on port {self.port} within {within_s:g} s"
+                raise ProcessError(message, hint=f"its log ends: {child.tail()}")
+            time.sleep(_POLL_S)
+        message = f"mosquitto ended at once with code {child.exit_code}"
+        raise ProcessError(message, hint=f"its log ends: {child.tail()}")
+
+    def _write(self, name: str, text: str) -> None:
+        """Replace a file in one step; only the broker's user (and root) can read it."""
+        descriptor, temporary = tempfile.mkstemp(dir=self.folder, prefix=f".{name}-")
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        if self._user is not None:
+            os.chown(temporary, self._user.uid, self._user.gid)
+        Path(temporary).replace(self.folder / name)
+
+
+def _program() -> str:
+    found = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if found is None:
+        message = "the MQTT broker mosquitto is not installed"
+        raise ProcessError(message, hint="apt-get install mosquitto, or brew install mosquitto")
+    return found
+
+
+def _check_free(listener: Listener) -> None:
+    """Refuse a port that another server has: its answers would pass for our broker's."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((listener.address, listener.port))
+        except OSError as error:
+            message = f"cannot listen on {listener.address}:{listener.port}: {error.strerror}"
+            raise ProcessError(
+                message, hint="another server has it; choose another port"
+            ) from error
+
+
+def _answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0) as link:
+        link.settimeout(1.0)
+        link.sendall(_CONNECT)
+        return link.recv(4)[:1] == bytes([_CONNACK])
+    return False
