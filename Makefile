@@ -1,6 +1,6 @@
 # Two commands: `make up` sets everything up and runs the platform; `make test` sets everything up
 # and runs the tests. `make help` lists the rest.
-PYTHON ?= python3
+export PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BUILD := build/firmware
@@ -8,7 +8,8 @@ GENERATOR := $(if $(shell command -v ninja),Ninja,Unix Makefiles)
 FIRMWARE := $(shell find firmware -name '*.cpp' -o -name '*.hpp' -o -name CMakeLists.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check bench load demo setup bootstrap firmware clean
+
+.PHONY: help lock up test check bench load demo setup bootstrap firmware clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -22,6 +23,11 @@ demo: setup ## replay one made-up night end to end and compare it with its stage
 test: setup ## set everything up and run all tests, C++ and Python
 	ctest --test-dir $(BUILD) --output-on-failure --timeout 600
 	$(BIN)/pytest
+
+lock: $(VENV)/.installed ## renew requirements.lock from pyproject.toml
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --group dev --universal \
+	  --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 
 check: setup ## lint, types, layers, generated files
 	$(BIN)/ruff check .
