@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -91,7 +91,14 @@ def free_port(address: str = "127.0.0.1") -> int:
 class Child:
     """One child process whose output goes to a log file; ended by its own process id."""
 
-    def __init__(self, arguments: Sequence[str], *, log: Path, user: User | None) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        log: Path,
+        user: User | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = Path(arguments[0]).name
         self.log = log
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
@@ -103,6 +110,7 @@ class Child:
                 stdout=descriptor,
                 stderr=descriptor,
                 cwd="/",
+                env=None if environment is None else dict(environment),
                 user=None if user is None else user.uid,
                 group=None if user is None else user.gid,
                 extra_groups=None if user is None else [],
