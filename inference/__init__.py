@@ -1,0 +1,1 @@
+"""Sleep stages from epochs: the bounded context, the model, the live worker, the settler."""

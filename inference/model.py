@@ -1,0 +1,157 @@
+"""The model that serves: loaded, verified, proved on its golden vectors, and hot-swapped."""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import onnxruntime as ort  # type: ignore[import-untyped]
+import structlog
+from numpy.typing import NDArray
+
+from inference.context import FEATURE_NAMES, night_features
+from noctis.errors import ModelError
+from noctis.settings import Settings
+from noctis.stages import LABELS
+from registry.manifest import ARTEFACT, Golden, Manifest, read_golden, verify
+from registry.store import DEFAULT_NAME, Registry
+
+__all__ = ["DEFAULT_FOLDER", "ActiveModel", "Model", "active"]
+
+DEFAULT_FOLDER: Final = Path(__file__).parent / "default"
+_RETRAIN: Final = "train the model with this version of Noctis: noctis model train"
+_PROBABILITY_TOLERANCE: Final = 1e-4
+_log = structlog.get_logger()
+
+
+class Model:
+    """One version of a stager; safe to call from several threads."""
+
+    def __init__(self, manifest: Manifest, artefact: bytes) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self.manifest = manifest
+        try:
+            self._session = ort.InferenceSession(
+                artefact, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # the runtime's errors have no common base of their own
+            message = f"{manifest.full_name}: {ARTEFACT} is no model that ONNX Runtime reads"
+            raise ModelError(message, hint=_RETRAIN) from error
+        self._input = self._session.get_inputs()[0].name
+
+    @classmethod
+    def load(cls, folder: Path) -> "Model":
+        """Return the model in ``folder`` once files, signature and golden vectors are right.
+
+        Raises ModelError that says what is not.
+        """
+        manifest = verify(folder)
+        _check_signature(manifest)
+        model = cls(manifest, (folder / ARTEFACT).read_bytes())
+        _check_golden(model, read_golden(folder))
+        return model
+
+    @property
+    def name(self) -> str:
+        """The model's name, such as ``stager``."""
+        return self.manifest.name
+
+    @property
+    def version(self) -> str:
+        """The model's version."""
+        return self.manifest.version
+
+    @property
+    def full_name(self) -> str:
+        """``name@version``."""
+        return self.manifest.full_name
+
+    def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probabilities, shape (n, 4), of wake, light, deep and REM.
+
+        ``features``: shape (n, FEATURE_COUNT) from ``Context.features``, NaN = missing.
+        """
+        table = np.ascontiguousarray(features, dtype=np.float32)
+        if table.ndim != 2 or table.shape[1] != len(FEATURE_NAMES):  # noqa: PLR2004 - a table
+            message = f"features of shape {table.shape} do not fit (n, {len(FEATURE_NAMES)})"
+            raise ModelError(message, hint="stack the results of Context.features")
+        if not len(table):
+            return np.empty((0, len(LABELS)), np.float32)
+        [probabilities] = self._session.run(["probabilities"], {self._input: table})
+        return np.asarray(probabilities, np.float32)
+
+
+class ActiveModel:
+    """The champion of the registry, or the shipped model while there is no champion.
+
+    ``current`` is cheap enough for every batch: it looks at one file's status and loads only
+    when the alias has moved. Whoever holds the former model finishes on it.
+    """
+
+    def __init__(self, root: Path, name: str = DEFAULT_NAME) -> None:
+        self._registry = Registry(root, name)
+        self._mark = self._look()
+        self._model = self._load()
+
+    @property
+    def current(self) -> Model:
+        """The model to use now; a champion that cannot be loaded leaves the former in place."""
+        mark = self._look()
+        if mark != self._mark:
+            self._mark = mark
+            try:
+                self._model = self._load()
+            except ModelError as error:
+                _log.error("model_refused", error=str(error), kept=self._model.full_name)
+            else:
+                _log.info("model_loaded", model=self._model.full_name)
+        return self._model
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            status = self._registry.alias_path("champion").stat()
+        except FileNotFoundError:
+            return None
+        return status.st_ino, status.st_mtime_ns
+
+    def _load(self) -> Model:
+        version = self._registry.resolve("champion")
+        if version is None:
+            return Model.load(DEFAULT_FOLDER)
+        return Model.load(self._registry.version_folder(version))
+
+
+def active(settings: Settings) -> ActiveModel:
+    """Return the model that these settings make active; raise ModelError when it is broken."""
+    return ActiveModel(settings.models)
+
+
+def _check_signature(manifest: Manifest) -> None:
+    if manifest.classes != LABELS:
+        message = f"{manifest.full_name} tells {', '.join(manifest.classes)} apart"
+        raise ModelError(message, hint=f"Noctis needs {', '.join(LABELS)} in this order")
+    if manifest.features != FEATURE_NAMES:
+        other = sorted(set(manifest.features) ^ set(FEATURE_NAMES)) or ["their order"]
+        message = f"{manifest.full_name} was trained on other features: {', '.join(other[:5])}"
+        raise ModelError(message, hint=_RETRAIN)
+
+
+def _check_golden(model: Model, golden: Golden) -> None:
+    rows = np.column_stack((golden.codes, golden.in_bed)).astype(np.int16)
+    made = night_features(rows, golden.rows)
+    known = _table(golden.features)
+    if not np.allclose(made, known, rtol=1e-4, atol=1e-4, equal_nan=True):
+        wrong = ~np.isclose(made, known, rtol=1e-4, atol=1e-4, equal_nan=True)
+        name = FEATURE_NAMES[int(wrong.any(axis=0).argmax())]
+        message = f"{model.full_name}: {name} is computed in another way than in training"
+        raise ModelError(message, hint=_RETRAIN)
+    difference = np.abs(model.predict(known) - _table(golden.probabilities)).max()
+    if not difference <= _PROBABILITY_TOLERANCE:
+        message = f"{model.full_name} misses its golden vectors by {difference:.2g}"
+        raise ModelError(message, hint=_RETRAIN)
+
+
+def _table(values: object) -> NDArray[np.float32]:
+    """Return a table of numbers, None (how JSON says NaN) as NaN."""
+    return np.array(values, dtype=np.float32)

@@ -1,0 +1,1 @@
+"""Models on disk: immutable versions, their manifests, and the aliases that point at them."""

@@ -1,0 +1,170 @@
+"""What a model says about itself: files, features, classes, figures, and what it learnt from.
+
+A model's folder holds ``manifest.json`` and the files that it lists with their sha256:
+``model.onnx``, ``golden.json`` and ``card.md``.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from noctis.errors import ModelError
+
+__all__ = [
+    "ARTEFACT",
+    "CARD",
+    "GOLDEN",
+    "MANIFEST",
+    "NIGHT_FILES",
+    "Figures",
+    "Golden",
+    "Manifest",
+    "Night",
+    "digest_of",
+    "night_in_training",
+    "read_golden",
+    "read_manifest",
+    "verify",
+]
+
+MANIFEST: Final = "manifest.json"
+ARTEFACT: Final = "model.onnx"
+GOLDEN: Final = "golden.json"
+CARD: Final = "card.md"
+NIGHT_FILES: Final = ("stages.csv", "heart_rate.csv", "beats.csv", "motion_counts.csv")
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
+
+
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Night(_Record):
+    """A night of the training data: who it came from, and the sha256 of each of its files."""
+
+    name: str
+    subject: str
+    files: dict[str, Sha256]
+
+
+class Figures(_Record):
+    """Cross-validated figures: pooled over epochs, with a bootstrap over subjects."""
+
+    kappa: float
+    kappa_interval: tuple[float, float]
+    accuracy: float
+    macro_f1: float
+    macro_f1_interval: tuple[float, float]
+    stage_f1: dict[str, float]
+    epochs: int
+    subjects: dict[str, list[list[int]]] = Field(
+        description="per subject the confusion matrix, rows: reference, columns: predicted"
+    )
+
+
+class Manifest(_Record):
+    """The identity card of one version of a model."""
+
+    schema_version: int = 1
+    name: Name
+    version: Name
+    created: datetime
+    parent: str | None = None
+    approver: str | None = None
+    commit: str | None = None
+    files: dict[str, Sha256]
+    features: tuple[str, ...]
+    classes: tuple[str, ...]
+    seed: int
+    parameters: dict[str, float | int | str]
+    figures: Figures
+    nights: tuple[Night, ...]
+    libraries: dict[str, str]
+
+    @property
+    def full_name(self) -> str:
+        """``name@version``, as stored predictions and live stages name the model."""
+        return f"{self.name}@{self.version}"
+
+
+class Golden(_Record):
+    """Vectors that a loaded model has to reproduce: a made-up night and what comes of it.
+
+    ``codes`` (n, 15) and ``in_bed`` (n,) are a night on the grid; ``rows`` names k of its
+    epochs, ``features`` (k, F) and ``probabilities`` (k, 4) belong to those; None is NaN.
+    """
+
+    codes: list[list[int]]
+    in_bed: list[bool]
+    rows: list[int]
+    features: list[list[float | None]]
+    probabilities: list[list[float]]
+
+
+def digest_of(path: Path) -> str:
+    """Return the sha256 of a file's bytes in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest of a model's folder; raise ModelError when it is none."""
+    return _read(folder / MANIFEST, Manifest)
+
+
+def read_golden(folder: Path) -> Golden:
+    """Return the golden vectors of a model's folder; raise ModelError when there are none."""
+    return _read(folder / GOLDEN, Golden)
+
+
+def verify(folder: Path) -> Manifest:
+    """Return the manifest of ``folder`` after the sha256 of every file has been checked.
+
+    Raises ModelError when a file is missing, was changed, or is not listed.
+    """
+    manifest = read_manifest(folder)
+    present = {entry.name for entry in os.scandir(folder)} - {MANIFEST}
+    for name in sorted(present ^ manifest.files.keys()):
+        state = "is not in its manifest" if name in present else "is missing"
+        message = f"{manifest.full_name}: {folder / name} {state}"
+        raise ModelError(message, hint="publish the model anew or roll back")
+    for name, digest in manifest.files.items():
+        if digest_of(folder / name) != digest:
+            message = f"{manifest.full_name}: {folder / name} was changed after publication"
+            raise ModelError(message, hint="publish the model anew or roll back")
+    return manifest
+
+
+def night_in_training(folder: Path, manifest: Manifest) -> bool:
+    """Tell whether the night in ``folder`` was among those that the model learnt from.
+
+    One file in common is enough: the bytes count, whatever the folder is called.
+    """
+    learnt = {digest for night in manifest.nights for digest in night.files.values()}
+    return any(digest_of(path) in learnt for path in _present(folder, NIGHT_FILES))
+
+
+def _present(folder: Path, names: Sequence[str]) -> Iterable[Path]:
+    return (folder / name for name in names if (folder / name).is_file())
+
+
+def _read(path: Path, kind: type[Kind]) -> Kind:
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except OSError as error:
+        message = f"cannot read {path}: {error.strerror}"
+        raise ModelError(message, hint="is this the folder of a model?") from error
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        message = f"{path} is not valid at {where or 'its start'}: {error.errors()[0]['msg']}"
+        raise ModelError(message, hint="publish the model anew or roll back") from error

@@ -1,0 +1,216 @@
+"""The registry: a folder per version that never changes, and aliases that switch in one step.
+
+::
+
+    var/models/<name>/versions/<version>/   manifest.json, model.onnx, golden.json, card.md
+    var/models/<name>/aliases/champion      the version that the alias points at
+    var/models/<name>/history.jsonl         every switch of an alias, oldest first
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+from filelock import FileLock, Timeout
+
+from noctis.errors import ModelError
+from registry.manifest import Manifest, read_manifest, verify
+
+__all__ = ["CHAMPION", "DEFAULT_NAME", "Alias", "Registry", "Switch"]
+
+Alias = Literal["champion", "challenger", "shadow"]
+CHAMPION: Final = "champion"
+DEFAULT_NAME: Final = "stager"
+LOCK_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """One line of the history: an alias moved from one version to another, or to none."""
+
+    at: str
+    action: Literal["promote", "rollback"]
+    alias: str
+    version: str | None
+    previous: str | None
+    approver: str | None
+    reason: str
+
+
+class Registry:
+    """The models of one name below a folder such as ``var/models``."""
+
+    def __init__(self, root: Path, name: str = DEFAULT_NAME) -> None:
+        self.name = name
+        self.folder = root / name
+
+    def version_folder(self, version: str) -> Path:
+        """Return the folder of ``version``; raise ModelError when it is not there."""
+        folder = self.folder / "versions" / version
+        if version not in self.versions():
+            known = ", ".join(self.versions()) or "none"
+            message = f"{self.name} has no version {version!r} in {self.folder}"
+            raise ModelError(message, hint=f"known versions: {known}")
+        return folder
+
+    def versions(self) -> list[str]:
+        """Return the published versions, oldest first by their name."""
+        folder = self.folder / "versions"
+        if not folder.is_dir():
+            return []
+        return sorted(entry.name for entry in folder.iterdir() if entry.name[0] != ".")
+
+    def manifest(self, version: str) -> Manifest:
+        """Return the manifest of ``version``."""
+        return read_manifest(self.version_folder(version))
+
+    def publish(self, source: Path) -> Manifest:
+        """Copy the model in ``source`` into the registry, all of it or nothing.
+
+        Raises ModelError when ``source`` is damaged, bears another name, or its version exists.
+        """
+        manifest = verify(source)
+        if manifest.name != self.name:
+            message = f"{source} holds {manifest.full_name}, not a {self.name}"
+            raise ModelError(message, hint="publish it under its own name")
+        parent = self.folder / "versions"
+        parent.mkdir(parents=True, exist_ok=True)
+        target = parent / manifest.version
+        with self._locked():
+            if target.exists():
+                message = f"{manifest.full_name} exists in {parent} and is immutable"
+                raise ModelError(message, hint="publish under a new version")
+            draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=parent))
+            try:
+                _copy_durably(source, draft)
+                draft.rename(target)
+            except BaseException:
+                shutil.rmtree(draft, ignore_errors=True)
+                raise
+            _sync(parent)
+        return manifest
+
+    def alias_path(self, alias: Alias) -> Path:
+        """Return the file that names the alias's version; ``os.replace`` is what writes it."""
+        return self.folder / "aliases" / alias
+
+    def resolve(self, alias: Alias = "champion") -> str | None:
+        """Return the version that ``alias`` points at, None when it points nowhere."""
+        try:
+            return self.alias_path(alias).read_text("utf-8").strip()
+        except FileNotFoundError:
+            return None
+
+    def promote(
+        self, alias: Alias, version: str, *, approver: str | None = None, reason: str = ""
+    ) -> Switch:
+        """Let ``alias`` point at ``version``, whose files are verified first."""
+        if alias not in get_args(Alias):
+            message = f"{alias!r} is no alias"
+            raise ModelError(message, hint=f"one of {', '.join(get_args(Alias))}")
+        verify(self.version_folder(version))
+        with self._locked():
+            return self._switch(
+                Switch(_now(), "promote", alias, version, self.resolve(alias), approver, reason)
+            )
+
+    def rollback(
+        self, alias: Alias = "champion", *, approver: str | None = None, reason: str = ""
+    ) -> Switch:
+        """Let ``alias`` point where it pointed before its last switch; a switch like others.
+
+        A second rollback goes one further back. Back from the first version the alias points
+        nowhere, and the shipped model serves. Raises ModelError when it points nowhere.
+        """
+        with self._locked():
+            current = self.resolve(alias)
+            if current is None:
+                message = f"{alias} of {self.name} points nowhere, so nothing can be undone"
+                raise ModelError(message, hint="promote a version first")
+            before = self._before(alias)
+            if before is not None:
+                verify(self.version_folder(before))
+            return self._switch(
+                Switch(_now(), "rollback", alias, before, current, approver, reason)
+            )
+
+    def history(self) -> list[Switch]:
+        """Return every switch of every alias, oldest first."""
+        path = self.folder / "history.jsonl"
+        if not path.exists():
+            return []
+        lines = path.read_text("utf-8").splitlines()
+        return [Switch(**json.loads(line)) for line in lines]
+
+    def _before(self, alias: Alias) -> str | None:
+        trail: list[str] = []
+        for switch in self.history():
+            if switch.alias == alias and switch.action == "rollback":
+                del trail[-1:]
+            elif switch.alias == alias and switch.version is not None:
+                trail.append(switch.version)
+        return trail[-2] if len(trail) > 1 else None
+
+    def _switch(self, switch: Switch) -> Switch:
+        path = self.folder / "aliases" / switch.alias
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if switch.version is None:
+            path.unlink(missing_ok=True)
+        else:
+            draft = path.with_name(f".{switch.alias}")
+            _write_durably(draft, f"{switch.version}\n".encode())
+            draft.replace(path)
+        _sync(path.parent)
+        self._record(switch)
+        return switch
+
+    def _record(self, switch: Switch) -> None:
+        fields = {name: getattr(switch, name) for name in Switch.__slots__}
+        with (self.folder / "history.jsonl").open("ab") as file:
+            file.write(json.dumps(fields).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / ".lock"
+        try:
+            with FileLock(path, timeout=LOCK_SECONDS):
+                yield
+        except Timeout as error:
+            message = f"{path} is held by another process for {LOCK_SECONDS:.0f} s"
+            raise ModelError(message, hint="try again when the other has finished") from error
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _copy_durably(source: Path, target: Path) -> None:
+    for path in sorted(source.iterdir()):
+        _write_durably(target / path.name, path.read_bytes())
+    target.chmod(0o755)
+    _sync(target)
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
