@@ -1,0 +1,1 @@
+"""The database's migrations (Alembic), for TimescaleDB and for plain PostgreSQL alike."""

@@ -1,0 +1,54 @@
+"""Run the migrations against ``NOCTIS_DATABASE_URL``, or the URL that code passes in."""
+
+from logging.config import fileConfig
+
+from alembic import context
+from sqlalchemy import Connection, create_engine, pool, text
+
+from noctis.settings import load
+from noctis.storage.models import metadata
+
+# Two services that start at once must not migrate at once; the number is arbitrary.
+ADVISORY_LOCK = 0x4E0C715
+
+
+def _url() -> str:
+    url = context.config.attributes.get("url")
+    return url if url is not None else load().database_url.get_secret_value()
+
+
+def _migrate(connection: Connection) -> None:
+    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
+    connection.commit()
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        transaction_per_migration=True,
+        compare_server_default=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _online() -> None:
+    engine = create_engine(
+        _url(),
+        poolclass=pool.NullPool,
+        connect_args={"connect_timeout": 10, "application_name": "noctis-migrations"},
+    )
+    with engine.connect() as connection:
+        _migrate(connection)  # closing the connection gives the lock back
+
+
+def _offline() -> None:
+    context.configure(dialect_name="postgresql", target_metadata=metadata, literal_binds=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+if context.config.config_file_name is not None:
+    fileConfig(context.config.config_file_name, disable_existing_loggers=False)
+if context.is_offline_mode():
+    _offline()
+else:
+    _online()

@@ -1,0 +1,80 @@
+"""The SQL of the views: epochs on one time line, and their features in physical units.
+
+Both follow ``noctis/features.toml``: whoever changes a feature adds a migration that drops the
+views and makes them again.
+"""
+
+from typing import Final
+
+from noctis.epoch import EPOCH_SECONDS
+from noctis.features import FEATURES, NAMES, Feature
+
+__all__ = ["CREATE", "DROP"]
+
+_KEYS: Final = "tenant_id, device_id, stream, seq, run_seq"
+
+
+def _timeline() -> str:
+    """Return the view of all epochs, each with the best start that is known for it.
+
+    ``placement`` is ``device`` (the run's own clock), ``corrected`` (that and the run's
+    shift), ``anchored`` (no clock yet: counted back from a later run of the same boot that
+    knows the time) or ``estimated`` (no clock in that boot: not later than what the moments
+    of receipt allow).
+    """
+    keys = ", ".join(f"e.{name}" for name in _KEYS.split(", "))
+    codes = ", ".join(f"e.{name}" for name in NAMES)
+    run = "r.device_id = e.device_id AND r.stream = e.stream AND r.run_seq = e.run_seq"
+    return f"""
+CREATE VIEW epoch_timeline AS
+SELECT {keys}, e.epoch_start, 'device' AS placement, e.in_bed, {codes}, e.received_at
+  FROM epochs e
+ WHERE NOT EXISTS (SELECT FROM runs r WHERE {run} AND r.shift <> '0'::interval)
+UNION ALL
+SELECT {keys}, e.epoch_start + r.shift, 'corrected', e.in_bed, {codes}, e.received_at
+  FROM epochs e JOIN runs r ON {run} AND r.shift <> '0'::interval
+UNION ALL
+SELECT {keys},
+       coalesce(anchor.boot_at, e.boot_estimate) + e.since_boot + e.shift,
+       CASE WHEN anchor.boot_at IS NULL THEN 'estimated' ELSE 'anchored' END,
+       e.in_bed, {codes}, e.received_at
+  FROM (
+    SELECT t.*, min(t.received_at - t.since_boot - interval '{EPOCH_SECONDS} seconds')
+                OVER (PARTITION BY t.device_id, t.stream, t.boot) AS boot_estimate
+      FROM (
+        SELECT e.*, r.boot, r.shift, make_interval(
+                 secs => r.tick_s + {EPOCH_SECONDS} * (e.seq - e.run_seq - 1)) AS since_boot
+          FROM epochs_untimed e JOIN runs r ON {run}
+      ) t
+  ) e
+  LEFT JOIN LATERAL (
+    SELECT a.utc + a.shift - make_interval(secs => a.tick_s) AS boot_at
+      FROM runs a
+     WHERE a.device_id = e.device_id AND a.stream = e.stream AND a.boot = e.boot
+       AND a.run_seq > e.run_seq AND a.utc IS NOT NULL
+     ORDER BY a.run_seq LIMIT 1
+  ) anchor ON true"""  # noqa: S608 - every part is a constant of the schema
+
+
+def _value(feature: Feature) -> str:
+    column = feature.name
+    if feature.scale == "log":
+        value = f"{feature.knee!r}::float8 * (exp({feature.step!r}::float8 * {column}) - 1)"
+    else:
+        value = f"{feature.minimum!r}::float8 + {feature.step!r}::float8 * {column}"
+    return f"CASE WHEN {column} <> {feature.missing} THEN {value} END AS {column}"
+
+
+def _values() -> str:
+    """Return the view of ``epoch_timeline`` in physical units, a missing value as null."""
+    values = ",\n       ".join(_value(feature) for feature in FEATURES)
+    return f"""
+CREATE VIEW epoch_values AS
+SELECT {_KEYS}, epoch_start, placement, in_bed,
+       {values},
+       received_at
+  FROM epoch_timeline"""  # noqa: S608 - every part is a constant of the schema
+
+
+CREATE: Final = (_timeline(), _values())
+DROP: Final = ("DROP VIEW epoch_values", "DROP VIEW epoch_timeline")
