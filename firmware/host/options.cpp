@@ -1,0 +1,189 @@
+#include "options.hpp"
+
+#include <cmath>
+#include <cstdlib>
+#include <functional>
+#include <limits>
+#include <map>
+#include <string_view>
+
+namespace noctis::host {
+
+const char* const kUsage =
+    R"(noctis-device: a virtual Noctis device, the firmware's core on this machine
+
+  noctis-device --tenant T --device D --nor FILE --log FILE [options]
+  noctis-device --to csv [--night DIR | --seed N --hours H]
+
+The night
+  --night DIR           a folder with stages.csv and heart_rate.csv, beats.csv, motion_counts.csv
+  --seed N, --hours H   without --night: the made-up night number N of H hours (1, 8)
+  --speed X|max         virtual seconds a second, or as fast as the machine (1)
+  --start UNIX_S        when the night starts (now; faster than 1: now less its length)
+  --once                end when all that was made is acknowledged
+  --offline             no network: play the night into the spool and end
+  --to csv              print the epochs as CSV instead; no network, no spool
+The device
+  --tenant T, --device D   1 to 32 of a-z, 0-9 and '-'
+  --nor FILE            its flash chip; with --log and --devices the file names get a suffix
+  --log FILE            every epoch made, as JSON lines
+  --devices N           N devices D-0001, D-0002, ... in one process (1)
+The broker
+  --host H, --port P    (127.0.0.1, 1883)
+  --password-file F     the password, or lines "tenant/device:password";
+                        without it the variable NOCTIS_DEVICE_PASSWORD
+)";
+
+namespace {
+
+bool to_double(const std::string& text, double least, double most, double& value) {
+  char* end = nullptr;
+  value = std::strtod(text.c_str(), &end);
+  return !text.empty() && *end == '\0' && value >= least && value <= most;
+}
+
+bool to_integer(const std::string& text, long long least, long long most, long long& value) {
+  char* end = nullptr;
+  value = std::strtoll(text.c_str(), &end, 10);
+  return !text.empty() && *end == '\0' && value >= least && value <= most;
+}
+
+bool valid_id(const std::string& text) {
+  return !text.empty() && text.size() <= 32 &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
+}
+
+// What an option's text must be; the complaint ends with it.
+struct Reader {
+  std::function<bool(const std::string&)> read;
+  const char* wanted;
+};
+
+Reader text_into(std::string& place) {
+  return {[&place](const std::string& text) {
+            place = text;
+            return !text.empty();
+          },
+          "a text"};
+}
+
+Reader integer_into(int& place, int least, int most, const char* wanted) {
+  return {[&place, least, most](const std::string& text) {
+            long long value = 0;
+            const bool good = to_integer(text, least, most, value);
+            place = static_cast<int>(value);
+            return good;
+          },
+          wanted};
+}
+
+std::map<std::string_view, Reader> readers(Options& options) {
+  const double most = std::numeric_limits<double>::max();
+  return {
+      {"--tenant", text_into(options.tenant)},
+      {"--device", text_into(options.device)},
+      {"--host", text_into(options.host)},
+      {"--password-file", text_into(options.password_file)},
+      {"--nor", text_into(options.nor)},
+      {"--log", text_into(options.log)},
+      {"--night", text_into(options.night)},
+      {"--port", integer_into(options.port, 1, 65535, "a port, 1 to 65535")},
+      {"--devices", integer_into(options.devices, 1, 9999, "a number, 1 to 9999")},
+      {"--seed",
+       {[&options](const std::string& text) {
+          long long value = 0;
+          const bool good = to_integer(text, 0, std::numeric_limits<long long>::max(), value);
+          options.seed = static_cast<std::uint64_t>(value);
+          return good;
+        },
+        "a whole number, 0 or more"}},
+      {"--hours",
+       {[&options](const std::string& text) {
+          return to_double(text, 1.0 / 120.0, 24.0 * 366.0, options.hours);
+        },
+        "hours, 0.0084 (one epoch) to 8784"}},
+      {"--speed",
+       {[&options, most](const std::string& text) {
+          if (text == "max") {
+            options.speed = std::numeric_limits<double>::infinity();
+            return true;
+          }
+          return to_double(text, 0.001, most, options.speed);
+        },
+        "a positive number or max"}},
+      {"--start",
+       {[&options](const std::string& text) {
+          double value = 0;
+          const bool good = to_double(text, 1, 4294967295.0, value);
+          options.start = value;
+          return good;
+        },
+        "unix seconds"}},
+      {"--to",
+       {[&options](const std::string& text) {
+          options.csv = text == "csv";
+          return options.csv;
+        },
+        "csv"}},
+  };
+}
+
+std::optional<std::string> complaint(const Options& options) {
+  if (options.csv || options.help) {
+    return std::nullopt;
+  }
+  for (const auto& [name, value] :
+       {std::pair<const char*, const std::string&>{"--tenant", options.tenant},
+        {"--device", options.device}}) {
+    if (!valid_id(value)) {
+      return std::string(name) + " must be 1 to 32 of a-z, 0-9 and '-', not '" + value + "'";
+    }
+  }
+  if (options.tenant.rfind("svc-", 0) == 0) {
+    return "--tenant must not begin with svc-: such names are the services'";
+  }
+  if (options.devices > 1 && options.device.size() > 27) {
+    return "--device must have at most 27 characters with --devices: it gets a suffix of 5";
+  }
+  if (options.nor.empty() || options.log.empty()) {
+    return "--nor FILE and --log FILE are needed: the flash chip and the log of what was made";
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Options> parse_options(int argc, const char* const* argv, std::string& error) {
+  Options options;
+  const auto table = readers(options);
+  const std::map<std::string_view, bool*> switches = {
+      {"--once", &options.once},
+      {"--offline", &options.offline},
+      {"--help", &options.help},
+      {"-h", &options.help},
+  };
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view name = argv[i];
+    if (const auto flag = switches.find(name); flag != switches.end()) {
+      *flag->second = true;
+      continue;
+    }
+    const auto reader = table.find(name);
+    if (reader == table.end()) {
+      error = "unknown option '" + std::string(name) + "'; --help lists them";
+      return std::nullopt;
+    }
+    if (++i == argc || !reader->second.read(argv[i])) {
+      error = std::string(name) + " needs " + reader->second.wanted +
+              (i < argc ? ", not '" + std::string(argv[i]) + "'" : "");
+      return std::nullopt;
+    }
+  }
+  if (const auto found = complaint(options)) {
+    error = *found;
+    return std::nullopt;
+  }
+  return options;
+}
+
+}  // namespace noctis::host

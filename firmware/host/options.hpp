@@ -1,0 +1,35 @@
+// The command line of noctis-device.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace noctis::host {
+
+struct Options {
+  std::string tenant;
+  std::string device;
+  std::string host = "127.0.0.1";
+  int port = 1883;
+  std::string password_file;
+  std::string nor;
+  std::string log;
+  std::string night;  // folder; empty: a made-up night
+  std::uint64_t seed = 1;
+  double hours = 8.0;
+  double speed = 1.0;  // virtual seconds a second; infinity: as fast as the machine
+  std::optional<double> start;
+  bool once = false;
+  bool offline = false;
+  bool csv = false;
+  int devices = 1;
+  bool help = false;
+};
+
+extern const char* const kUsage;
+
+// Nothing and `error` set: what was wrong and what to do.
+std::optional<Options> parse_options(int argc, const char* const* argv, std::string& error);
+
+}  // namespace noctis::host
