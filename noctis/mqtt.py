@@ -1,0 +1,177 @@
+"""An MQTT session: stays connected for ever, subscribes on every connect, acknowledges late.
+
+A message is acknowledged to the broker when its handler returns, on the connection it came
+by or not at all. Handlers run concurrently; the broker sends no more than the link's
+``receive_maximum`` ahead of them, which is the back-pressure.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from noctis.mqtt_connection import Connection
+from noctis.mqtt_link import BrokerError, ConnectionLostError, Handler, Link, Message, Will
+
+__all__ = ["BrokerError", "Handler", "Link", "Message", "Session", "Will", "jittered"]
+
+_log = structlog.get_logger(__name__)
+
+_FIRST_PAUSE_S: Final = 0.2
+_LAST_PAUSE_S: Final = 15.0
+_STABLE_S: Final = 5.0
+
+
+def jittered(attempt: int, *, first_s: float, last_s: float) -> float:
+    """Return the pause after failure ``attempt`` (0, 1, …): doubling, capped, 50 to 100 %."""
+    pause = min(last_s, first_s * 2.0 ** min(attempt, 32))
+    return pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
+
+
+async def _ignore(message: Message) -> None:
+    _log.debug("message_ignored", topic=message.topic)
+
+
+class Session:
+    """One account's session with the broker; ``run`` keeps it alive.
+
+    ``publish_window`` bounds the QoS 1 publishes that wait for the broker; it must stay below
+    the broker's receive maximum.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        *,
+        subscriptions: Sequence[str] = (),
+        handler: Handler = _ignore,
+        publish_window: int = 16,
+        deadline_s: float = 10.0,
+    ) -> None:
+        self._link = link
+        self._subscriptions = tuple(subscriptions)
+        self._handler = handler
+        self._window = asyncio.Semaphore(publish_window)
+        self._deadline_s = deadline_s
+        self._connection: Connection | None = None
+        self._up = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._generation = 0
+
+    @property
+    def ready(self) -> bool:
+        """True while connected and subscribed."""
+        return self._up.is_set()
+
+    @property
+    def generation(self) -> int:
+        """The number of connections so far."""
+        return self._generation
+
+    @property
+    def in_hand(self) -> int:
+        """The number of messages that wait for their handler on the current connection."""
+        return 0 if self._connection is None else self._connection.in_hand
+
+    async def wait_ready(self) -> None:
+        """Return as soon as the session is connected and subscribed."""
+        await self._up.wait()
+
+    async def run(self) -> None:
+        """Connect, and connect again whenever the connection is lost, until ``stop``."""
+        failures = 0
+        loop = asyncio.get_running_loop()
+        while not self._stopping.is_set():
+            started = loop.time()
+            await self._live()
+            failures = 0 if loop.time() - started > _STABLE_S else failures + 1
+            pause = jittered(failures, first_s=_FIRST_PAUSE_S, last_s=_LAST_PAUSE_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._stopping.wait()
+
+    async def stop(self, *, within_s: float = 10.0) -> None:
+        """Take nothing more, finish what is in hand, say farewell; ``run`` then returns.
+
+        The broker keeps the session as the link says, and what was not acknowledged in time.
+        """
+        self._stopping.set()
+        connection = self._connection
+        if connection is None:
+            return
+        if not self.ready:
+            connection.abort()
+            return
+        try:
+            async with asyncio.timeout(within_s):
+                await connection.drain()
+                await connection.close()
+        except TimeoutError:
+            _log.warning("drain_incomplete", in_hand=connection.in_hand, within_s=within_s)
+            connection.abort()
+
+    def send(self, topic: str, payload: bytes) -> bool:
+        """Publish with QoS 0, now or never; False when there is no connection."""
+        return self._connection is not None and self._connection.send(topic, payload)
+
+    async def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool = False,
+        expires_s: int | None = None,
+        within_s: float = 10.0,
+    ) -> None:
+        """Publish with QoS 1 and await the broker's confirmation.
+
+        Waits for a connection and repeats after a loss, so the message may arrive twice.
+        ``expires_s`` is left out where MQTT is 3.1.1. Raises BrokerError after ``within_s``.
+        """
+        try:
+            async with asyncio.timeout(within_s), self._window:
+                confirmed = False
+                while not confirmed:
+                    await self._up.wait()
+                    confirmed = await self._try_publish(
+                        topic, payload, retain=retain, expires_s=expires_s
+                    )
+        except TimeoutError as error:
+            message = f"the broker did not confirm {topic} within {within_s:g} s"
+            raise BrokerError(message) from error
+
+    async def _try_publish(
+        self, topic: str, payload: bytes, *, retain: bool, expires_s: int | None
+    ) -> bool:
+        connection = self._connection
+        if connection is None or connection.lost.is_set():
+            await asyncio.sleep(_FIRST_PAUSE_S)
+            return False
+        try:
+            await connection.publish(topic, payload, retain=retain, expires_s=expires_s)
+        except ConnectionLostError:
+            return False
+        return True
+
+    async def _live(self) -> None:
+        """Live through one connection, from CONNECT to its end."""
+        self._generation += 1
+        connection = Connection(self._link, self._handler, generation=self._generation)
+        self._connection = connection
+        try:
+            await connection.open(within_s=self._deadline_s)
+            await connection.subscribe(self._subscriptions, within_s=self._deadline_s)
+            self._up.set()
+            _log.info("broker_connected", session_present=connection.session_present)
+            await connection.wait_lost()
+            if not self._stopping.is_set():
+                _log.warning("broker_connection_lost")
+        except BrokerError as error:
+            if not self._stopping.is_set():
+                _log.warning("broker_not_connected", error=str(error))
+        finally:
+            self._up.clear()
+            connection.abort()

@@ -1,0 +1,66 @@
+"""What an MQTT session is made of: how to reach the broker, messages, errors."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from noctis.errors import NoctisError
+
+__all__ = ["BrokerError", "ConnectionLostError", "Handler", "Link", "Message", "Will"]
+
+
+class BrokerError(NoctisError):
+    """The MQTT broker refused, or did not answer in time."""
+
+
+class ConnectionLostError(BrokerError):
+    """The connection ended before the broker confirmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as it arrived; ``generation`` counts the session's connections from 1."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+    generation: int
+
+
+Handler = Callable[[Message], Awaitable[None]]
+"""Takes a message; when it returns, the message is acknowledged to the broker.
+
+One that raises is logged, and acknowledged too: a poison message must not stall the window.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What the broker publishes when the connection ends without a farewell."""
+
+    topic: str
+    payload: bytes
+    retain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How to reach the broker, as whom, and with which session.
+
+    ``receive_maximum`` bounds the messages in hand (by the broker's own limit where MQTT is
+    3.1.1). ``session_expiry_s`` is how long the broker keeps the session of a client that is
+    away; 0: not at all.
+    """
+
+    host: str
+    port: int
+    username: str
+    password: str = field(repr=False)
+    ca: Path | None = None
+    version: Literal[4, 5] = 5
+    keepalive_s: int = 10
+    receive_maximum: int = 5000
+    session_expiry_s: int = 0
+    will: Will | None = None

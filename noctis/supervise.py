@@ -1,0 +1,130 @@
+"""Run a service: one loop, one task group, an orderly end, and what monitors want to know."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
+
+import structlog
+import uvloop
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from typing_extensions import override
+
+from noctis.errors import ProcessError
+
+__all__ = ["Service", "run"]
+
+_log = structlog.get_logger(__name__)
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_TEXT: Final = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service as its composition root describes it.
+
+    ``work`` are endless coroutines, run together; one that fails ends the service, one that
+    returns does not. ``drain`` is awaited at SIGTERM or SIGINT: it finishes what is in hand,
+    whereupon ``work`` is cancelled. ``ready`` tells whether the service does its work now.
+    """
+
+    name: str
+    work: tuple[Callable[[], Coroutine[None, None, None]], ...]
+    ready: Callable[[], bool]
+    drain: Callable[[], Awaitable[None]]
+    drain_s: float = 15.0
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+
+def run(service: Service, *, metrics_port: int = 0, metrics_host: str = "127.0.0.1") -> None:
+    """Run until SIGTERM or SIGINT, then drain; a second signal ends it at once.
+
+    ``metrics_port`` serves ``/metrics``, ``/readyz`` and ``/healthz``; 0: none. What makes a
+    part of the service fail is raised as an ExceptionGroup.
+    """
+    endpoint = None if metrics_port == 0 else _Endpoint(service, (metrics_host, metrics_port))
+    try:
+        uvloop.run(_supervise(service))
+    finally:
+        if endpoint is not None:
+            endpoint.close()
+
+
+async def _supervise(service: Service) -> None:
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, asked.set)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(work()) for work in service.work]
+        _log.info("service_started")
+        await asked.wait()
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)  # a second signal ends us at once
+        service.stopping.set()
+        _log.info("service_draining", within_s=service.drain_s)
+        try:
+            async with asyncio.timeout(service.drain_s):
+                await service.drain()
+        except TimeoutError:
+            _log.warning("drain_timed_out")
+        for task in tasks:
+            task.cancel()
+    _log.info("service_stopped")
+
+
+class _Endpoint(ThreadingHTTPServer):
+    """A small HTTP server in a thread of its own: it answers while the loop is busy."""
+
+    daemon_threads = True
+
+    def __init__(self, service: Service, address: tuple[str, int]) -> None:
+        self.service = service
+        try:
+            super().__init__(address, _Handler)
+        except OSError as error:
+            message = f"{service.name} cannot serve metrics on {address}: {error.strerror}"
+            raise ProcessError(message, hint="set another NOCTIS_METRICS_PORT") from error
+        self._thread = threading.Thread(target=self.serve_forever, name="metrics", daemon=True)
+        self._thread.start()
+
+    def answer(self, path: str) -> tuple[HTTPStatus, str, bytes]:
+        """Return status, content type and body for ``path``."""
+        ready = self.service.ready() and not self.service.stopping.is_set()
+        match path:
+            case "/metrics":
+                return HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest()
+            case "/healthz":
+                return HTTPStatus.OK, _TEXT, b"alive\n"
+            case "/readyz" if ready:
+                return HTTPStatus.OK, _TEXT, b"ready\n"
+            case "/readyz":
+                return HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, b"not ready\n"
+            case _:
+                return HTTPStatus.NOT_FOUND, _TEXT, b"not found\n"
+
+    def close(self) -> None:
+        """Stop answering."""
+        self.shutdown()
+        self.server_close()
+        self._thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Endpoint
+
+    def do_GET(self) -> None:
+        status, kind, body = self.server.answer(self.path)
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    @override
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep probes out of the log."""
