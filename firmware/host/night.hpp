@@ -22,7 +22,7 @@ struct TimedValue {
 };
 
 // Breathing within one epoch of a made-up night.
-struct Breathing {
+struct BreathingPattern {
   float rate_per_min;
   float amplitude;        // of the phase waveform, rad
   float rate_jitter;      // relative spread from breath to breath
@@ -35,7 +35,7 @@ struct Night {
   std::vector<NightStage> stages;         // one an epoch
   std::vector<TimedValue> heart_rate;     // bpm, ascending in time
   std::vector<float> motion_counts;       // one an epoch, NaN where unknown; or empty
-  std::vector<Breathing> breathing;       // one an epoch; empty in recorded nights
+  std::vector<BreathingPattern> breathing;      // one an epoch; empty in recorded nights
   std::vector<std::uint8_t> present;      // one an epoch: 1 in bed, 0 out of it
   std::vector<std::uint8_t> turns;        // one an epoch: 1 if the sleeper turns over; or empty
   std::uint64_t seed = 0;                 // of sensor noise and of where in an epoch one moves

@@ -28,23 +28,32 @@ class EpochBuilder {
   const Mr60bha2Parser& parser() const { return parser_; }
 
  private:
+  // A wrist watch repeats its heart rate for up to 5 min in deep sleep; 10 min are a defect.
+  static constexpr std::uint32_t kRateFreezeMs = 600000;
+  static constexpr std::uint32_t kPhaseFreezeMs = 10000;
+
   void take(std::uint32_t now_ms, const RadarReading& reading);
   void heart_rate(std::uint32_t now_ms, float bpm);
+  void breath_rate(std::uint32_t now_ms, float rate);
+  void phases(std::uint32_t now_ms, float breath);
   std::uint32_t elapsed(std::uint32_t now_ms);
 
   Mr60bha2Parser parser_;
   SlotSeries heart_;
   SlotSeries breath_rate_;
-  FreezeDetector heart_freeze_;
-  FreezeDetector breath_freeze_;
-  SecondMask present_;
-  SecondMask heart_valid_;
-  SecondMask radar_heard_;
   Breathing breathing_;
   Motion motion_;
+  FreezeDetector heart_freeze_{kRateFreezeMs};
+  FreezeDetector breath_freeze_{kRateFreezeMs};
+  FreezeDetector phase_freeze_{kPhaseFreezeMs};
+  SecondMask present_;
+  SecondMask heart_valid_;
   std::uint32_t start_ms_ = 0;
+  std::uint32_t presence_ms_ = 0;
   bool begun_ = false;
   bool presence_ = false;
+  bool radar_heard_ = false;  // in this epoch
+  bool radar_hangs_ = false;
 };
 
 }  // namespace noctis

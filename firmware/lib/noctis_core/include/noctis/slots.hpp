@@ -1,0 +1,67 @@
+// Small helpers that keep what was heard within an epoch.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "noctis/epoch.hpp"
+
+namespace noctis {
+
+// Values of an epoch's six slots of 5 s; NaN where too few slots were heard.
+struct SlotSummary {
+  double mean;
+  double sd;             // sample standard deviation, at least 3 slots
+  double slope_per_min;  // least squares, at least 4 slots
+  double rmssd;          // of neighbouring slots, at least 2 pairs
+  double range;          // at least 3 slots
+};
+
+// The last value heard in each slot. The last, not the mean: sensors smooth their rates and
+// repeat them until they have a new one, so a mean would blend the old value with the new one
+// and take variability away that hr_sd and hr_rmssd are there to show.
+class SlotSeries {
+ public:
+  static constexpr std::size_t kSlots = 6;
+  static constexpr std::uint32_t kSlotMs = kEpochMs / kSlots;
+
+  void add(std::uint32_t elapsed_ms, float value);
+  void clear() { heard_ = {}; }
+  SlotSummary summary() const;
+
+ private:
+  std::array<float, kSlots> values_{};
+  std::array<bool, kSlots> heard_{};
+};
+
+// A set of the epoch's 30 seconds.
+class SecondMask {
+ public:
+  static constexpr std::uint32_t kSeconds = kEpochMs / 1000;
+
+  void set(std::uint32_t elapsed_ms, bool value);
+  void clear() { bits_ = 0; }
+  std::uint32_t count() const;
+
+ private:
+  std::uint32_t bits_ = 0;
+};
+
+// Notices a value that repeats for so long that it can only be stuck.
+class FreezeDetector {
+ public:
+  explicit FreezeDetector(std::uint32_t limit_ms) : limit_ms_(limit_ms) {}
+
+  // True if exactly this value was heard for longer than the limit, without a pause of 5 s.
+  bool frozen(std::uint32_t now_ms, float value);
+
+ private:
+  std::uint32_t limit_ms_;
+  std::uint32_t since_ms_ = 0;
+  std::uint32_t heard_ms_ = 0;
+  float value_ = 0.0F;
+  bool heard_ = false;
+};
+
+}  // namespace noctis
