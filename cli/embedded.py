@@ -1,0 +1,298 @@
+"""The embedded platform: database, broker and services as child processes under one folder.
+
+``Platform`` starts them in order, starts again whatever dies, keeps the broker's accounts as
+the database has them, and ends all of it in order. What it knows stands in ``run.json``.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from filelock import FileLock, Timeout
+
+from broker.server import MosquittoServer
+from cli.ports import LOOPBACK, Ports, check_free
+from cli.service import Service, device_program, write_private
+from noctis.childproc import free_port
+from noctis.errors import NoctisError, ProcessError, StorageUnavailableError
+from noctis.storage import accounts
+from noctis.storage import engine as storage_engine
+from noctis.storage.engine import transaction
+from noctis.storage.migrate import upgrade
+from noctis.storage.server import PostgresServer
+
+__all__ = ["Platform", "run_file"]
+
+LEAST_FREE_BYTES: Final = 512 * 1024 * 1024
+WATCH_S: Final = 0.1
+ACCOUNTS_S: Final = 0.5
+LONGEST_BACKOFF_S: Final = 5.0
+CALM_S: Final = 30.0
+READY_S: Final = 30.0
+SERVICES: Final = {"ingestor": "svc-ingestor-0", "inference": "svc-live-0", "api": "svc-api-0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A child process and how to start it again after its death."""
+
+    server: "PostgresServer | MosquittoServer | Service"
+    restart: Callable[[], object]
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, None while it does not run."""
+        try:
+            return self.server.pid
+        except ProcessError:
+            return None
+
+    @property
+    def died(self) -> bool:
+        """Whether it ended although it should not have."""
+        finished = isinstance(self.server, Service) and self.server.done
+        return self.server.exit_code is not None and not finished
+
+
+class Platform:
+    """A running platform below ``var``; enter it to start, leave it to drain and stop.
+
+    ``tell`` receives a line of text for each step and each revival. Raises ProcessError (a
+    port in use, a program missing, no disk) and leaves nothing running behind.
+    """
+
+    def __init__(
+        self,
+        var: Path,
+        *,
+        api_port: int = 8000,
+        broker_port: int = 0,
+        persistence: bool = True,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.var = var.absolute()
+        self.api_port = api_port
+        self._tell = tell
+        self._asked_broker_port = broker_port
+        self._persistence = persistence
+        self._children: dict[str, Child] = {}
+        self._accounts: list[accounts.Account] = []
+        self._ready_ports: dict[str, int] = {}
+        self._backoff: dict[str, tuple[float, float]] = {}
+        self._ports = Ports(self.var / "ports.json")
+        self._stopping = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._make_room()
+        try:
+            self._start()
+        except BaseException:
+            self._stop_all()
+            raise
+        self._watcher.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stopping.set()
+        self._watcher.join()
+        self._stop_all()
+
+    def add_device(self, name: str, arguments: Sequence[str], *, password: str) -> Service:
+        """Run ``noctis-device`` with more ``arguments``; it is watched like a service."""
+        environment = {**_inherited(), "NOCTIS_DEVICE_PASSWORD": password}
+        address = ["--host", LOOPBACK, "--port", str(self.broker.port)]
+        service = Service(
+            [device_program(), *address, *arguments],
+            environment=environment,
+            log=self._log(name),
+            finite="--once" in arguments,
+        )
+        service.restart()
+        self._children[name] = Child(service, service.restart)
+        self._write_run_file()
+        return service
+
+    @property
+    def broker_address(self) -> tuple[str, int]:
+        """Host and port of the broker."""
+        return LOOPBACK, self.broker.port
+
+    @property
+    def folders(self) -> list[Path]:
+        """Every folder with files of this platform; the servers' may lie elsewhere."""
+        return [self.var, self.postgres.folder, self.broker.folder]
+
+    def _make_room(self) -> None:
+        self.var.mkdir(parents=True, exist_ok=True)
+        (self.var / "log").mkdir(exist_ok=True)
+        free = shutil.disk_usage(self.var).free
+        if free < LEAST_FREE_BYTES:
+            message = f"only {free // 2**20} MiB are free at {self.var}"
+            raise ProcessError(message, hint="make room, or name another folder with --var")
+        self._lock = FileLock(self.var / "up.lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            message = f"a platform runs on {self.var} already"
+            raise ProcessError(message, hint="stop it first, or use another --var") from None
+
+    def _start(self) -> None:
+        check_free(self.api_port, "--api-port")
+        if self._asked_broker_port:
+            check_free(self._asked_broker_port, "--broker-port")
+        self._tell("starting the database")
+        self.postgres = PostgresServer(self.var / "postgres")
+        port = self._ports.of("postgres")
+        self._children["postgres"] = Child(self.postgres, lambda: self.postgres.start(port))
+        self.postgres.start(port)
+        upgrade(self.postgres.url)
+        self.engine = storage_engine.create(self.postgres.url, application="noctis-up")
+        passwords = self._renew_service_accounts()
+        self._tell("starting the broker")
+        self.broker = MosquittoServer(self.var / "broker", persistence=self._persistence)
+        self._children["broker"] = Child(self.broker, self.broker.restart)
+        self.broker.start(self._asked_broker_port or self._ports.of("broker"), self._accounts)
+        for name in SERVICES:
+            self._tell(f"starting {name}")
+            service = self._service(name, passwords[name])
+            self._children[name] = Child(service, service.restart)
+            service.restart()
+        self._wait_until_ready()
+        self._write_run_file()
+
+    def _renew_service_accounts(self) -> dict[str, str]:
+        """Give each service a new password at each start: none is kept in a file."""
+        passwords = {name: secrets.token_urlsafe(24) for name in SERVICES}
+        with transaction(self.engine, seconds=10) as connection:
+            for name, username in SERVICES.items():
+                accounts.set_service(connection, username, passwords[name])
+            self._accounts = list(accounts.active(connection))
+        return passwords
+
+    def _service(self, name: str, password: str) -> Service:
+        self._ready_ports[name] = self.api_port if name == "api" else free_port()
+        metrics_port = 0 if name == "api" else self._ready_ports[name]
+        environment = {
+            **_inherited(),
+            "OMP_NUM_THREADS": "1",
+            "NOCTIS_VAR": str(self.var),
+            "NOCTIS_DATABASE_URL": self.postgres.url,
+            "NOCTIS_BROKER_HOST": LOOPBACK,
+            "NOCTIS_BROKER_PORT": str(self.broker.port),
+            "NOCTIS_BROKER_PASSWORD": password,
+            "NOCTIS_API_PORT": str(self.api_port),
+            "NOCTIS_METRICS_PORT": str(metrics_port),
+        }
+        arguments = [sys.executable, "-m", name]
+        return Service(arguments, environment=environment, log=self._log(name))
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + READY_S
+        for name, port in self._ready_ports.items():
+            service = self._children[name].server
+            while not _is_ready(port):
+                if service.exit_code is not None or time.monotonic() > deadline:
+                    message = f"{name} does not come up"
+                    tail = service.tail() if isinstance(service, Service) else ""
+                    raise ProcessError(message, hint=f"its log ends: {tail}")
+                time.sleep(WATCH_S)
+
+    def _watch(self) -> None:
+        next_accounts = 0.0
+        while not self._stopping.wait(WATCH_S):
+            for name, child in list(self._children.items()):
+                if child.died:
+                    self._revive(name, child)
+            if time.monotonic() >= next_accounts:
+                self.follow_accounts()
+                next_accounts = time.monotonic() + ACCOUNTS_S
+
+    def _revive(self, name: str, child: Child) -> None:
+        """Start a dead child again: at once the first time, ever later when it keeps dying."""
+        now = time.monotonic()
+        last, delay = self._backoff.get(name, (-CALM_S, 0.0))
+        if now - last > CALM_S:
+            delay = 0.0
+        if now - last < delay:
+            return
+        self._backoff[name] = (now, min(max(2 * delay, 0.2), LONGEST_BACKOFF_S))
+        self._tell(f"{name} ended with {child.server.exit_code}; starting it again")
+        try:
+            child.restart()
+        except NoctisError as error:
+            self._tell(f"{name} does not start: {error}")
+        else:
+            self._write_run_file()
+
+    def follow_accounts(self) -> None:
+        """Bring accounts that were added or revoked into the running broker."""
+        try:
+            with transaction(self.engine, seconds=5) as connection:
+                current = list(accounts.active(connection))
+            if current != self._accounts:
+                self.broker.reload(current)
+                self._accounts = current
+        except StorageUnavailableError:
+            return  # it is being started again
+        except ProcessError as error:
+            self._tell(f"the broker's accounts wait: {error}")
+
+    def _log(self, name: str) -> Path:
+        return self.var / "log" / f"{name}.log"
+
+    def _write_run_file(self) -> None:
+        content = {
+            "api": f"http://{LOOPBACK}:{self.api_port}",
+            "broker": {"host": LOOPBACK, "port": self.broker.port},
+            "database_url": self.postgres.url,
+            "credentials": str(self.var / "credentials.json"),
+            "processes": {
+                "noctis": os.getpid(),
+                **{name: child.pid for name, child in self._children.items()},
+            },
+        }
+        write_private(run_file(self.var), json.dumps(content, indent=2) + "\n")
+
+    def _stop_all(self) -> None:
+        for name in reversed(list(self._children)):
+            self._tell(f"stopping {name}")
+            try:
+                self._children[name].server.stop()
+            except NoctisError as error:
+                self._tell(f"{name}: {error}")
+        run_file(self.var).unlink(missing_ok=True)
+        self._lock.release()
+
+
+def run_file(var: Path) -> Path:
+    """Return where a running platform tells its addresses and process ids."""
+    return var / "run.json"
+
+
+def _inherited() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith("NOCTIS_")}
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/readyz", timeout=2) as reply:
+            return bool(reply.status == HTTPStatus.OK)
+    except OSError:  # URLError is one
+        return False

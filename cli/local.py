@@ -1,0 +1,44 @@
+"""The platform that a command works on: the one that runs under a folder, or the settings'."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from cli.embedded import run_file
+from noctis import settings
+from noctis.storage.engine import Connection, create, transaction
+
+__all__ = ["DEFAULT_VAR", "Var", "database_url", "opened"]
+
+Var = Annotated[
+    Path, typer.Option("--var", envvar="NOCTIS_VAR", help="Folder of the platform's files.")
+]
+"""The option ``--var``."""
+DEFAULT_VAR: Final = Path("var")
+
+SECONDS: Final = 30.0
+
+
+def database_url(var: Path) -> str:
+    """Return the address of the database: of the platform that runs on ``var``, else as set."""
+    try:
+        content = json.loads(run_file(var).read_text("utf-8"))
+    except (OSError, ValueError):
+        return settings.load().database_url.get_secret_value()
+    url: str = content["database_url"]
+    return url
+
+
+@contextmanager
+def opened(var: Path) -> Iterator[Connection]:
+    """Yield a connection in a transaction that is committed when the block ends well."""
+    engine = create(database_url(var), application="noctis-cli")
+    try:
+        with transaction(engine, seconds=SECONDS) as connection:
+            yield connection
+    finally:
+        engine.dispose()

@@ -1,0 +1,36 @@
+"""``noctis``: the admin's command line, put together."""
+
+import sys
+from typing import Final
+
+import typer
+
+from cli import admin, demo_command, model, night, up
+from cli.output import complain
+from noctis.errors import NoctisError
+
+__all__ = ["app", "main"]
+
+app: Final = typer.Typer(
+    name="noctis",
+    help="A sleep platform: from a bedside radar to a stage in the sleeper's app.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command("up")(up.up)
+app.command("demo")(demo_command.demo)
+app.add_typer(admin.tenant, name="tenant")
+app.add_typer(admin.device, name="device")
+app.add_typer(admin.app, name="app")
+app.add_typer(admin.service, name="service")
+app.add_typer(night.app, name="night")
+app.add_typer(model.app, name="model")
+
+
+def main() -> None:
+    """Run a command; an error that Noctis can name ends it with a line and exit code 1."""
+    try:
+        app()
+    except NoctisError as error:
+        complain(error)
+        sys.exit(1)

@@ -1,0 +1,82 @@
+"""A program of ours as a child process."""
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from noctis.childproc import Child, end_leftover
+from noctis.errors import ProcessError
+
+__all__ = ["Service", "device_program", "write_private"]
+
+
+class Service:
+    """A program of ours as a child process, with a log and a file that keeps its id."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        log: Path,
+        finite: bool = False,
+    ) -> None:
+        self._arguments = arguments
+        self._environment = environment
+        self._log = log
+        self._pid_file = log.with_suffix(".pid")
+        self._child: Child | None = None
+        self.finite = finite
+
+    @property
+    def pid(self) -> int:
+        """The process id; 0 before the first start."""
+        return 0 if self._child is None else self._child.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return None if self._child is None else self._child.exit_code
+
+    @property
+    def done(self) -> bool:
+        """Whether a program with an end has come to it."""
+        return self.finite and self.exit_code == 0
+
+    def restart(self) -> None:
+        """Start it, or start it again."""
+        self.stop()
+        end_leftover(self._pid_file, argument=self._arguments[-1])
+        self._child = Child(self._arguments, log=self._log, environment=self._environment)
+        self._pid_file.write_text(f"{self._child.pid}\n")
+
+    def stop(self) -> None:
+        """End it, if it runs; it drains what it has in hand."""
+        if self._child is not None and self._child.exit_code is None:
+            self._child.stop(within_s=15.0)
+        self._pid_file.unlink(missing_ok=True)
+
+    def tail(self) -> str:
+        """Return the last lines of its log."""
+        return "" if self._child is None else self._child.tail()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file in one step; only its owner can read it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    temporary.replace(path)
+
+
+def device_program() -> str:
+    """Return the path of ``noctis-device``; raise ProcessError where it was not built."""
+    beside = Path(sys.executable).with_name("noctis-device")
+    found = str(beside) if beside.exists() else shutil.which("noctis-device")
+    if found is None:
+        message = "noctis-device, the firmware's host build, is not there"
+        raise ProcessError(message, hint="build it with: make firmware")
+    return found
