@@ -1,0 +1,1 @@
+"""Repeatable measurements; every figure in the README comes from here."""
