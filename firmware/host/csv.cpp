@@ -1,6 +1,7 @@
 #include "csv.hpp"
 
 #include <cmath>
+#include <string>
 
 #include "noctis/quantise.hpp"
 #include "sensors.hpp"
@@ -8,35 +9,47 @@
 namespace noctis::host {
 namespace {
 
-void print_epoch(double t_s, NightStage stage, const Epoch& epoch, std::FILE* out) {
-  std::fprintf(out, "%.10g,%s,%d", t_s, stage_text(stage), epoch.in_bed ? 1 : 0);
+std::string header() {
+  std::string line = "t_s,stage,in_bed";
+  for (const FeatureCode& feature : kFeatures) {
+    line.append(",").append(feature.name);
+  }
+  return line + "\n";
+}
+
+std::string row(std::size_t k, NightStage stage, const Epoch& epoch) {
+  std::string line = std::to_string(k * kEpochMs / 1000);
+  line.append(",").append(stage_text(stage)).append(epoch.in_bed ? ",1" : ",0");
   for (std::size_t i = 0; i < kFeatureCount; ++i) {
     const double value = dequantise(static_cast<Feature>(i), epoch.codes[i]);
-    if (std::isnan(value)) {
-      std::fputc(',', out);
-    } else {
-      std::fprintf(out, ",%.6g", value);
+    line += ',';
+    if (!std::isnan(value)) {
+      char text[32];
+      const int size = std::snprintf(text, sizeof text, "%.6g", value);
+      line.append(text, static_cast<std::size_t>(size));
     }
   }
-  std::fputc('\n', out);
+  return line + "\n";
+}
+
+bool write(const std::string& text, std::FILE* out) {
+  return std::fwrite(text.data(), 1, text.size(), out) == text.size();
 }
 
 }  // namespace
 
 int print_csv(const Night& night, std::FILE* out) {
-  std::fputs("t_s,stage,in_bed", out);
-  for (const FeatureCode& feature : kFeatures) std::fprintf(out, ",%s", feature.name);
-  std::fputc('\n', out);
+  bool written = write(header(), out);
   SensorFeed feed(night);
   EpochBuilder builder;
   builder.begin(0);
-  for (std::size_t k = 0; k < night.epochs(); ++k) {
+  for (std::size_t k = 0; k < night.epochs() && written; ++k) {
     const double from_s = static_cast<double>(k) * kEpochS;
     feed.play(from_s, from_s + kEpochS, builder);
     const Epoch epoch = builder.finish(static_cast<std::uint32_t>((k + 1) * kEpochMs));
-    print_epoch(from_s, night.stages[k], epoch, out);
+    written = write(row(k, night.stages[k], epoch), out);
   }
-  return std::fflush(out) == 0 && std::ferror(out) == 0 ? 0 : 1;
+  return written && std::fflush(out) == 0 ? 0 : 1;
 }
 
 }  // namespace noctis::host

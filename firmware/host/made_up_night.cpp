@@ -28,12 +28,12 @@ struct Physiology {
 };
 
 constexpr std::array<Physiology, 6> kPhysiology{{
-    {10.0, 4.0, 40.0, 1.5, 0.16F, 0.9F, 0.40F, 0.55, 14.0},   // unscored: as wake
-    {10.0, 4.0, 40.0, 1.5, 0.16F, 0.9F, 0.40F, 0.55, 14.0},   // wake
-    {4.0, 2.5, 60.0, 0.5, 0.11F, 0.9F, 0.25F, 0.18, 6.0},     // N1
-    {1.0, 1.8, 90.0, 0.0, 0.07F, 1.0F, 0.15F, 0.05, 5.0},     // N2
-    {-1.0, 0.8, 120.0, -0.4, 0.03F, 1.1F, 0.07F, 0.012, 4.0}, // N3
-    {4.0, 3.2, 150.0, 1.0, 0.17F, 0.8F, 0.30F, 0.06, 4.0},    // REM
+    {10.0, 4.0, 40.0, 1.5, 0.16F, 0.9F, 0.40F, 0.55, 14.0},    // unscored: as wake
+    {10.0, 4.0, 40.0, 1.5, 0.16F, 0.9F, 0.40F, 0.55, 14.0},    // wake
+    {4.0, 2.5, 60.0, 0.5, 0.11F, 0.9F, 0.25F, 0.18, 6.0},      // N1
+    {1.0, 1.8, 90.0, 0.0, 0.07F, 1.0F, 0.15F, 0.05, 5.0},      // N2
+    {-1.0, 0.8, 120.0, -0.4, 0.03F, 1.1F, 0.07F, 0.012, 4.0},  // N3
+    {4.0, 3.2, 150.0, 1.0, 0.17F, 0.8F, 0.30F, 0.06, 4.0},     // REM
 }};
 
 const Physiology& physiology(NightStage stage) {
@@ -47,7 +47,9 @@ class Hypnogram {
 
   std::vector<NightStage> make() {
     stretch(NightStage::wake, random_.uniform(5.0, 25.0));
-    for (int cycle = 0; stages_.size() < epochs_; ++cycle) sleep_cycle(cycle);
+    for (int cycle = 0; stages_.size() < epochs_; ++cycle) {
+      sleep_cycle(cycle);
+    }
     stages_.resize(epochs_);
     const auto last = static_cast<std::ptrdiff_t>(random_.uniform(2.0, 16.0));
     if (last < static_cast<std::ptrdiff_t>(epochs_)) {
@@ -61,14 +63,17 @@ class Hypnogram {
   void sleep_cycle(int cycle) {
     const double deep_min = std::max(0.0, random_.uniform(28.0, 42.0) - 13.0 * cycle);
     const double rem_min = std::min(34.0, random_.uniform(4.0, 10.0) + 7.0 * cycle);
-    const double light_min =
-        std::max(20.0, random_.uniform(84.0, 100.0) - deep_min - rem_min);
+    const double light_min = std::max(20.0, random_.uniform(84.0, 100.0) - deep_min - rem_min);
     stretch(NightStage::n1, random_.uniform(1.0, 4.0));
     broken(NightStage::n2, light_min * 0.55);
-    if (deep_min > 2.0) stretch(NightStage::n3, deep_min);
+    if (deep_min > 2.0) {
+      stretch(NightStage::n3, deep_min);
+    }
     broken(NightStage::n2, light_min * 0.45);
     broken(NightStage::rem, rem_min);
-    if (random_.chance(0.6)) stretch(NightStage::wake, random_.uniform(0.5, 3.0));
+    if (random_.chance(0.6)) {
+      stretch(NightStage::wake, random_.uniform(0.5, 3.0));
+    }
   }
 
   void stretch(NightStage stage, double minutes) {
@@ -81,7 +86,9 @@ class Hypnogram {
     const auto count = static_cast<std::size_t>(std::lround(2.0 * minutes));
     for (std::size_t i = 0; i < count; ++i) {
       stages_.push_back(stage);
-      if (!random_.chance(1.0 / 60.0)) continue;
+      if (!random_.chance(1.0 / 60.0)) {
+        continue;
+      }
       stretch(NightStage::wake, random_.uniform(0.5, 1.5));
       stretch(NightStage::n1, random_.uniform(0.5, 1.5));
     }
@@ -99,11 +106,15 @@ void leave_bed(Night& night, Random& random) {
   const bool leaves = random.chance(0.6);
   const auto awake = static_cast<std::size_t>(random.uniform(8.0, 16.0));
   const double where = random.uniform(0.5, 0.8);
-  if (!leaves || night.epochs() < kShortest) return;
+  if (!leaves || night.epochs() < kShortest) {
+    return;
+  }
   const auto first = static_cast<std::size_t>(where * static_cast<double>(night.epochs()));
   for (std::size_t k = first; k < first + awake; ++k) {
     night.stages[k] = NightStage::wake;
-    if (k >= first + 2 && k + 3 < first + awake) night.present[k] = 0;
+    if (k >= first + 2 && k + 3 < first + awake) {
+      night.present[k] = 0;
+    }
   }
 }
 
@@ -135,15 +146,16 @@ void beat(Night& night, Random& random) {
   double level = resting + physiology(NightStage::wake).heart_offset;
   double wander = 0.0;
   double surge = 0.0;
-  const double steps = static_cast<double>(night.epochs()) * kEpochS / kHeartStepS;
-  for (double step = 0.0; step < steps; step += 1.0) {
-    const double t_s = step * kHeartStepS;
-    const auto epoch = static_cast<std::size_t>(t_s / kEpochS);
+  constexpr auto steps_per_epoch = static_cast<std::size_t>(kEpochS / kHeartStepS);
+  for (std::size_t step = 0; step < steps_per_epoch * night.epochs(); ++step) {
+    const double t_s = static_cast<double>(step) * kHeartStepS;
+    const std::size_t epoch = step / steps_per_epoch;
     const Physiology& stage = physiology(night.stages[epoch]);
     const double fall = 4.0 * std::min(1.0, t_s / 18000.0);
     level += (resting + stage.heart_offset - fall - level) * (kHeartStepS / 90.0);
     const double keep = std::exp(-kHeartStepS / stage.heart_seconds);
-    wander = keep * wander + stage.heart_spread * std::sqrt(1.0 - keep * keep) * random.normal();
+    wander =
+        keep * wander + stage.heart_spread * std::sqrt(1.0 - keep * keep) * random.normal();
     const double push = std::min(12.0, 0.4 * static_cast<double>(night.motion_counts[epoch]));
     surge = std::max(surge * std::exp(-kHeartStepS / 25.0), push);
     const double bpm = level + wander + surge + 0.4 * random.normal();

@@ -28,8 +28,6 @@ constexpr std::size_t kMinBeats = 3;
 
 constexpr std::array<std::string_view, 6> kStageTexts{"", "W", "N1", "N2", "N3", "R"};
 
-std::string quoted(const std::string& text) { return "'" + text.substr(0, 40) + "'"; }
-
 std::int64_t epoch_of(double t_s) { return std::llround(t_s / kEpochS); }
 
 bool fill_stages(const Table& table, Night& night, std::string& error) {
@@ -56,7 +54,9 @@ bool fill_stages(const Table& table, Night& night, std::string& error) {
       error = complaint(table, row.line, "a second, different stage of the same epoch");
       return false;
     }
-    if (stage != NightStage::unscored) slot = stage;
+    if (stage != NightStage::unscored) {
+      slot = stage;
+    }
   }
   return true;
 }
@@ -64,7 +64,9 @@ bool fill_stages(const Table& table, Night& night, std::string& error) {
 // The number in a row, or false with an error. An empty field gives NaN.
 bool read_value(const Table& table, const TableRow& row, double& value, std::string& error) {
   value = std::numeric_limits<double>::quiet_NaN();
-  if (row.value.empty()) return true;
+  if (row.value.empty()) {
+    return true;
+  }
   const std::optional<double> number = parse_number(row.value);
   if (!number) {
     error = complaint(table, row.line, quoted(row.value) + " is no number");
@@ -77,8 +79,12 @@ bool read_value(const Table& table, const TableRow& row, double& value, std::str
 bool read_series(const Table& table, std::vector<TimedValue>& series, std::string& error) {
   for (const TableRow& row : table.rows) {
     double value = 0.0;
-    if (!read_value(table, row, value, error)) return false;
-    if (std::isnan(value)) continue;
+    if (!read_value(table, row, value, error)) {
+      return false;
+    }
+    if (std::isnan(value)) {
+      continue;
+    }
     if (!series.empty() && series.back().t_s == row.t_s) {
       series.back().value = value;  // the later row of one moment holds
     } else {
@@ -89,10 +95,14 @@ bool read_series(const Table& table, std::vector<TimedValue>& series, std::strin
 }
 
 bool fill_heart_rate(const Table& table, Night& night, std::string& error) {
-  if (!read_series(table, night.heart_rate, error)) return false;
+  if (!read_series(table, night.heart_rate, error)) {
+    return false;
+  }
   for (const TableRow& row : table.rows) {
     const double bpm = parse_number(row.value).value_or(0.0);
-    if (bpm >= 0.0 && bpm <= kMaxBpm) continue;
+    if (bpm >= 0.0 && bpm <= kMaxBpm) {
+      continue;
+    }
     error = complaint(table, row.line, row.value + " bpm is no heart rate");
     return false;
   }
@@ -107,9 +117,13 @@ double recent_median(const std::vector<TimedValue>& beats, std::size_t last) {
   std::size_t count = 0;
   const std::size_t first = last + 1 < kMedianBeats ? 0 : last + 1 - kMedianBeats;
   for (std::size_t i = first; i <= last; ++i) {
-    if (is_beat(beats[i].value)) recent[count++] = beats[i].value;
+    if (is_beat(beats[i].value)) {
+      recent[count++] = beats[i].value;
+    }
   }
-  if (count < kMinBeats) return std::numeric_limits<double>::quiet_NaN();
+  if (count < kMinBeats) {
+    return std::numeric_limits<double>::quiet_NaN();
+  }
   std::sort(recent.begin(), recent.begin() + static_cast<std::ptrdiff_t>(count));
   return (recent[(count - 1) / 2] + recent[count / 2]) / 2.0;
 }
@@ -117,9 +131,13 @@ double recent_median(const std::vector<TimedValue>& beats, std::size_t last) {
 std::vector<TimedValue> good_beats(const std::vector<TimedValue>& beats) {
   std::vector<TimedValue> good;
   for (std::size_t i = 0; i < beats.size(); ++i) {
-    if (!is_beat(beats[i].value)) continue;
+    if (!is_beat(beats[i].value)) {
+      continue;
+    }
     const double off = std::fabs(beats[i].value / recent_median(beats, i) - 1.0);
-    if (std::isnan(off) || off < kMaxOffMedian) good.push_back(beats[i]);
+    if (std::isnan(off) || off < kMaxOffMedian) {
+      good.push_back(beats[i]);
+    }
   }
   return good;
 }
@@ -130,13 +148,19 @@ void fill_from_beats(const std::vector<TimedValue>& beats, Night& night) {
   std::size_t first = 0;
   std::size_t last = 0;
   double sum = 0.0;
-  for (double t_s = kWatchStartS; t_s < end_s; t_s += kWatchStepS) {
-    for (; last < good.size() && good[last].t_s <= t_s; ++last) sum += good[last].value;
+  const auto steps = static_cast<std::size_t>((end_s - kWatchStartS) / kWatchStepS);
+  for (std::size_t step = 0; step < steps; ++step) {
+    const double t_s = kWatchStartS + kWatchStepS * static_cast<double>(step);
+    for (; last < good.size() && good[last].t_s <= t_s; ++last) {
+      sum += good[last].value;
+    }
     for (; first < last && good[first].t_s < t_s - kWatchWindowS; ++first) {
       sum -= good[first].value;
     }
     const std::size_t count = last - first;
-    if (count < kMinBeats) continue;
+    if (count < kMinBeats) {
+      continue;
+    }
     night.heart_rate.push_back({t_s, std::nearbyint(60.0 * static_cast<double>(count) / sum)});
   }
 }
@@ -145,9 +169,13 @@ bool fill_motion(const Table& table, Night& night, std::string& error) {
   night.motion_counts.assign(night.epochs(), std::numeric_limits<float>::quiet_NaN());
   for (const TableRow& row : table.rows) {
     double count = 0.0;
-    if (!read_value(table, row, count, error)) return false;
+    if (!read_value(table, row, count, error)) {
+      return false;
+    }
     const std::int64_t epoch = epoch_of(row.t_s);
-    if (epoch < 0 || epoch >= static_cast<std::int64_t>(night.epochs())) continue;
+    if (epoch < 0 || epoch >= static_cast<std::int64_t>(night.epochs())) {
+      continue;
+    }
     night.motion_counts[static_cast<std::size_t>(epoch)] =
         static_cast<float>(count < 0.0 ? 0.0 : count);
   }
@@ -166,7 +194,9 @@ class Folder {
   // Reads a file and hands it on; true if there is none or all went well.
   template <typename Take>
   bool read(const char* name, const char* column, Take take) const {
-    if (!has(name)) return true;
+    if (!has(name)) {
+      return true;
+    }
     const std::optional<Table> table = read_table((dir_ / name).string(), column, error_);
     return table && take(*table);
   }
@@ -184,7 +214,9 @@ bool load_heart(const Folder& folder, Night& night, std::string& error) {
   }
   return folder.read("beats.csv", "rr_s", [&](const Table& table) {
     std::vector<TimedValue> beats;
-    if (!read_series(table, beats, error)) return false;
+    if (!read_series(table, beats, error)) {
+      return false;
+    }
     fill_from_beats(beats, night);
     return true;
   });
@@ -193,7 +225,9 @@ bool load_heart(const Folder& folder, Night& night, std::string& error) {
 // A seed of the night's own, so that its noise does not depend on where it is kept.
 std::uint64_t seed_of(const Night& night) {
   std::uint64_t seed = night.epochs();
-  for (const NightStage stage : night.stages) seed = mix(seed ^ static_cast<unsigned>(stage));
+  for (const NightStage stage : night.stages) {
+    seed = mix(seed ^ static_cast<unsigned>(stage));
+  }
   for (const TimedValue& rate : night.heart_rate) {
     seed = mix(seed ^ static_cast<std::uint64_t>(std::llround(rate.value * 16.0)));
   }
@@ -209,7 +243,8 @@ const char* stage_text(NightStage stage) {
 std::optional<Night> load_night(const std::string& dir, std::string& error) {
   std::error_code ignored;
   if (!std::filesystem::is_directory(dir, ignored)) {
-    error = "there is no folder " + dir + ": name one with stages.csv and heart_rate.csv, "
+    error = "there is no folder " + dir +
+            ": name one with stages.csv and heart_rate.csv, "
             "beats.csv or motion_counts.csv";
     return std::nullopt;
   }
@@ -225,7 +260,9 @@ std::optional<Night> load_night(const std::string& dir, std::string& error) {
       load_heart(folder, night, error) &&
       folder.read("motion_counts.csv", "count",
                   [&](const Table& table) { return fill_motion(table, night, error); });
-  if (!loaded) return std::nullopt;
+  if (!loaded) {
+    return std::nullopt;
+  }
   night.present.assign(night.epochs(), 1);
   night.seed = seed_of(night);
   return night;

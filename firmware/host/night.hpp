@@ -24,23 +24,23 @@ struct TimedValue {
 // Breathing within one epoch of a made-up night.
 struct BreathingPattern {
   float rate_per_min;
-  float amplitude;        // of the phase waveform, rad
-  float rate_jitter;      // relative spread from breath to breath
+  float amplitude;    // of the phase waveform, rad
+  float rate_jitter;  // relative spread from breath to breath
   float amplitude_jitter;
 };
 
 // Epoch k covers [30k, 30k + 30) s. A series that is empty was not recorded: its sensor then
 // says nothing all night.
 struct Night {
-  std::vector<NightStage> stages;         // one an epoch
-  std::vector<TimedValue> heart_rate;     // bpm, ascending in time
-  std::vector<float> motion_counts;       // one an epoch, NaN where unknown; or empty
-  std::vector<BreathingPattern> breathing;      // one an epoch; empty in recorded nights
-  std::vector<std::uint8_t> present;      // one an epoch: 1 in bed, 0 out of it
-  std::vector<std::uint8_t> turns;        // one an epoch: 1 if the sleeper turns over; or empty
-  std::uint64_t seed = 0;                 // of sensor noise and of where in an epoch one moves
+  std::vector<NightStage> stages;           // one an epoch
+  std::vector<TimedValue> heart_rate;       // bpm, ascending in time
+  std::vector<float> motion_counts;         // one an epoch, NaN where unknown; or empty
+  std::vector<BreathingPattern> breathing;  // one an epoch; empty in recorded nights
+  std::vector<std::uint8_t> present;        // one an epoch: 1 in bed, 0 out of it
+  std::vector<std::uint8_t> turns;  // one an epoch: 1 if the sleeper turns over; or empty
+  std::uint64_t seed = 0;           // of sensor noise and of where in an epoch one moves
 
-  std::size_t epochs() const { return stages.size(); }
+  [[nodiscard]] std::size_t epochs() const { return stages.size(); }
 };
 
 // Loads a folder with stages.csv (t_s,stage) and any of heart_rate.csv (t_s,bpm), beats.csv

@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
-#include <sstream>
+#include <tuple>
 
 namespace noctis::host {
 namespace {
@@ -16,7 +17,9 @@ constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view blanks = " \t\r\"";
   const std::size_t first = text.find_first_not_of(blanks);
-  if (first == std::string_view::npos) return {};
+  if (first == std::string_view::npos) {
+    return {};
+  }
   return text.substr(first, text.find_last_not_of(blanks) - first + 1);
 }
 
@@ -26,28 +29,35 @@ std::vector<std::string_view> fields(std::string_view line) {
   bool quoted = false;
   std::size_t begin = 0;
   for (std::size_t i = 0; i <= line.size(); ++i) {
-    if (i < line.size() && line[i] == '"') quoted = !quoted;
-    if (i < line.size() && (line[i] != ',' || quoted)) continue;
-    result.push_back(trimmed(line.substr(begin, i - begin)));
-    begin = i + 1;
+    if (i < line.size() && line[i] == '"') {
+      quoted = !quoted;
+    }
+    if (i == line.size() || (line[i] == ',' && !quoted)) {
+      result.push_back(trimmed(line.substr(begin, i - begin)));
+      begin = i + 1;
+    }
   }
   return result;
 }
 
 std::optional<std::string> read_text(const std::string& path, std::string& error) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (file) text << file.rdbuf();
-  std::string result = text.str();
-  if (!file || result.empty()) {
-    error = path + (file.is_open() ? " is empty or cannot be read" : " cannot be opened");
+  std::error_code failed;
+  const std::uintmax_t size = std::filesystem::file_size(path, failed);
+  if (failed) {
+    error = path + " cannot be read: " + failed.message();
     return std::nullopt;
   }
-  if (result.size() > kLargestFile) {
+  if (size > kLargestFile) {
     error = path + " is larger than 64 MiB: no file of one night is";
     return std::nullopt;
   }
-  return result;
+  std::ifstream file(path, std::ios::binary);
+  std::string text(size, '\0');
+  if (!file.read(text.data(), static_cast<std::streamsize>(size))) {
+    error = path + " cannot be read";
+    return std::nullopt;
+  }
+  return text;
 }
 
 class Reader {
@@ -58,16 +68,19 @@ class Reader {
   // False at the first line that cannot be read; error() then says why.
   bool line(std::string_view text) {
     ++line_;
-    if (trimmed(text).empty()) return true;
+    if (trimmed(text).empty()) {
+      return true;
+    }
     const std::vector<std::string_view> parts = fields(text);
     return header_ ? row(parts) : header(parts);
   }
-  bool has_header() const { return header_; }
-  const std::string& error() const { return error_; }
+  [[nodiscard]] bool has_header() const { return header_; }
+  [[nodiscard]] const std::string& error() const { return error_; }
 
   Table take() {
-    const auto earlier = [](const TableRow& a, const TableRow& b) { return a.t_s < b.t_s; };
-    std::stable_sort(table_.rows.begin(), table_.rows.end(), earlier);
+    std::sort(table_.rows.begin(), table_.rows.end(), [](const auto& a, const auto& b) {
+      return std::tie(a.t_s, a.line) < std::tie(b.t_s, b.line);
+    });
     return std::move(table_);
   }
 
@@ -80,7 +93,9 @@ class Reader {
     time_ = position("t_s");
     value_ = position(value_name_);
     header_ = true;
-    if (time_ < names.size() && value_ < names.size()) return true;
+    if (time_ < names.size() && value_ < names.size()) {
+      return true;
+    }
     return fail("the first line must name the columns t_s and " + std::string(value_name_));
   }
 
@@ -89,9 +104,11 @@ class Reader {
       return fail("fewer columns than the header names");
     }
     const std::optional<double> t_s = parse_number(parts[time_]);
-    if (!t_s) return fail("'" + std::string(parts[time_]) + "' in column t_s is no number");
+    if (!t_s) {
+      return fail(quoted(parts[time_]) + " in column t_s is no number");
+    }
     if (std::fabs(*t_s) > kLongestS) {
-      return fail("the time " + std::string(parts[time_]) + " s is more than 14 days away");
+      return fail("the time " + quoted(parts[time_]) + " is more than 14 days away");
     }
     table_.rows.push_back({line_, *t_s, std::string(parts[value_])});
     return true;
@@ -116,7 +133,9 @@ class Reader {
 std::optional<Table> read_table(const std::string& path, std::string_view value_column,
                                 std::string& error) {
   const std::optional<std::string> text = read_text(path, error);
-  if (!text) return std::nullopt;
+  if (!text) {
+    return std::nullopt;
+  }
   std::string_view rest = *text;
   if (rest.substr(0, kByteOrderMark.size()) == kByteOrderMark) {
     rest.remove_prefix(kByteOrderMark.size());
@@ -131,21 +150,34 @@ std::optional<Table> read_table(const std::string& path, std::string_view value_
     rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
   }
   if (!reader.has_header()) {
-    error = path + " holds nothing but blank lines";
+    error = path + " is empty: its first line must name the columns t_s and " +
+            std::string(value_column);
     return std::nullopt;
   }
   return reader.take();
 }
 
 std::optional<double> parse_number(std::string_view text) {
-  if (!text.empty() && text.front() == '+') text.remove_prefix(1);
+  if (!text.empty() && text.front() == '+') {
+    text.remove_prefix(1);
+  }
   double value = 0.0;
-  const char* const end = text.data() + text.size();
-  const std::from_chars_result result = std::from_chars(text.data(), end, value);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const std::from_chars_result result = std::from_chars(begin, end, value);
   if (result.ec != std::errc() || result.ptr != end || !std::isfinite(value)) {
     return std::nullopt;
   }
   return value;
+}
+
+std::string quoted(std::string_view text) {
+  std::string result = "'";
+  for (const char byte : text.substr(0, 40)) {
+    const bool printable = byte >= ' ' && byte <= '~';
+    result += printable ? byte : '?';
+  }
+  return result + "'";
 }
 
 std::string complaint(const Table& table, std::size_t line, const std::string& what) {

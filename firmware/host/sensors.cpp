@@ -46,15 +46,17 @@ class RadarFrames {
     }
     add(type, data, sizeof data);
   }
-  const std::uint8_t* data() const { return bytes_.data(); }
-  std::size_t size() const { return size_; }
+  [[nodiscard]] const std::uint8_t* data() const { return bytes_.data(); }
+  [[nodiscard]] std::size_t size() const { return size_; }
 
  private:
   static std::uint8_t high(std::uint16_t v) { return static_cast<std::uint8_t>(v >> 8U); }
   static std::uint8_t low(std::uint16_t v) { return static_cast<std::uint8_t>(v & 0xFFU); }
   static std::uint8_t check(const std::uint8_t* bytes, std::size_t size) {
     unsigned parity = 0;
-    for (std::size_t i = 0; i < size; ++i) parity ^= bytes[i];
+    for (std::size_t i = 0; i < size; ++i) {
+      parity ^= bytes[i];
+    }
     return static_cast<std::uint8_t>(~parity & 0xFFU);
   }
 
@@ -96,8 +98,8 @@ AccelSample sense(const AccelSample& gravity, const AccelSample& axis, float alo
 // A second's burst of movement: a swing that rises and falls within the second.
 float swing(double in_second, float hertz) {
   const double envelope = 0.5 - 0.5 * std::cos(2.0 * kPi * in_second);
-  return static_cast<float>(envelope * std::sin(2.0 * kPi * static_cast<double>(hertz) *
-                                                in_second));
+  return static_cast<float>(envelope *
+                            std::sin(2.0 * kPi * static_cast<double>(hertz) * in_second));
 }
 
 AccelSample direction(Random& random) {
@@ -120,11 +122,15 @@ class SwingTable {
       count_[i] = most;
     }
   }
-  float amplitude(float count) const {
+  [[nodiscard]] float amplitude(float count) const {
     const auto above = std::upper_bound(count_.begin(), count_.end(), count);
-    if (above == count_.end()) return amplitude_.back();
+    if (above == count_.end()) {
+      return amplitude_.back();
+    }
     const auto i = static_cast<std::size_t>(above - count_.begin());
-    if (i == 0) return amplitude_[0];
+    if (i == 0) {
+      return amplitude_[0];
+    }
     const float share = (count - count_[i - 1]) / (count_[i] - count_[i - 1]);
     return amplitude_[i - 1] + share * (amplitude_[i] - amplitude_[i - 1]);
   }
@@ -182,9 +188,9 @@ void SensorFeed::lay_breaths() {
   double t_s = 0.0;
   while (t_s < end_s) {
     const BreathingPattern& epoch = night_.breathing[static_cast<std::size_t>(t_s / kEpochS)];
-    const double rate = std::max(
-        4.0, static_cast<double>(epoch.rate_per_min) *
-                 (1.0 + static_cast<double>(epoch.rate_jitter) * random.normal()));
+    const double rate =
+        std::max(4.0, static_cast<double>(epoch.rate_per_min) *
+                          (1.0 + static_cast<double>(epoch.rate_jitter) * random.normal()));
     const double scale = 1.0 + static_cast<double>(epoch.amplitude_jitter) * random.normal();
     const auto amplitude = epoch.amplitude * static_cast<float>(std::max(0.1, scale));
     breaths_.push_back({t_s, 60.0 / rate, amplitude});
@@ -197,7 +203,9 @@ void SensorFeed::lay_turns() {
   AccelSample gravity = direction(random);
   gravity_.assign(night_.epochs(), gravity);
   for (std::size_t k = 0; k < night_.turns.size(); ++k) {
-    if (night_.turns[k] != 0) gravity = direction(random);
+    if (night_.turns[k] != 0) {
+      gravity = direction(random);
+    }
     gravity_[k] = gravity;
   }
 }
@@ -207,17 +215,21 @@ void SensorFeed::plan_movement(std::size_t epoch) {
   moving_epoch_ = epoch;
   movement_ = {};
   const double count = static_cast<double>(night_.motion_counts[epoch]);
-  if (count <= 0.0) return;
+  if (count <= 0.0) {
+    return;
+  }
   Random random(night_.seed ^ mix(epoch));
   const double wanted = std::ceil(count / kCountsPerMovingSecond * random.uniform(0.6, 1.4));
   const auto seconds = static_cast<std::size_t>(std::clamp(wanted, 1.0, 28.0));
   movement_.axis = direction(random);
   movement_.hertz = static_cast<float>(random.uniform(2.5, 4.0));
-  movement_.first = static_cast<std::size_t>(random.uniform() *
-                                             static_cast<double>(31 - seconds));
+  movement_.first =
+      static_cast<std::size_t>(random.uniform() * static_cast<double>(31 - seconds));
   std::array<double, 30> share{};
   double all = 0.0;
-  for (std::size_t i = 0; i < seconds; ++i) all += share[i] = random.uniform(0.5, 1.5);
+  for (std::size_t i = 0; i < seconds; ++i) {
+    all += share[i] = random.uniform(0.5, 1.5);
+  }
   for (std::size_t i = 0; i < seconds; ++i) {
     movement_.amplitude_g[movement_.first + i] =
         table.amplitude(static_cast<float>(count * share[i] / all));
@@ -239,7 +251,8 @@ void SensorFeed::radar_tick(std::int64_t ms, std::size_t epoch, EpochBuilder& bu
     const Breath& breath = breaths_[index];
     const double at = (t_s - breath.start_s) / breath.length_s;
     const double part = at < 0.4 ? at / 0.8 : 0.5 + (at - 0.4) / 1.2;  // in 40 %, out 60 %
-    const float wave = -0.5F * breath.amplitude * static_cast<float>(std::cos(2.0 * kPi * part));
+    const float wave =
+        -0.5F * breath.amplitude * static_cast<float>(std::cos(2.0 * kPi * part));
     const std::uint64_t bits = mix(night_.seed ^ static_cast<std::uint64_t>(ms) << 20U);
     const float chest = present ? wave + kPhaseNoise * noise(bits) : 0.0F;
     const float heart = present ? 0.1F * noise(bits >> 21U) : 0.0F;
@@ -250,8 +263,12 @@ void SensorFeed::radar_tick(std::int64_t ms, std::size_t epoch, EpochBuilder& bu
 }
 
 void SensorFeed::accel_tick(std::int64_t ms, std::size_t epoch, EpochBuilder& builder) {
-  if (night_.motion_counts.empty() || std::isnan(night_.motion_counts[epoch])) return;
-  if (moving_epoch_ != epoch) plan_movement(epoch);
+  if (night_.motion_counts.empty() || std::isnan(night_.motion_counts[epoch])) {
+    return;
+  }
+  if (moving_epoch_ != epoch) {
+    plan_movement(epoch);
+  }
   const double in_epoch = static_cast<double>(ms % kEpochMs) / 1000.0;
   const auto second = static_cast<std::size_t>(in_epoch);
   const float amplitude = movement_.amplitude_g[second];
@@ -266,35 +283,41 @@ void SensorFeed::accel_tick(std::int64_t ms, std::size_t epoch, EpochBuilder& bu
 
 // The newest recorded rate while it is fresh, else 0: none.
 float SensorFeed::heart_rate_at(double t_s) const {
-  const auto after = std::upper_bound(
-      night_.heart_rate.begin(), night_.heart_rate.end(), t_s,
-      [](double time, const TimedValue& rate) { return time < rate.t_s; });
-  if (after == night_.heart_rate.begin()) return 0.0F;
+  const auto after =
+      std::upper_bound(night_.heart_rate.begin(), night_.heart_rate.end(), t_s,
+                       [](double time, const TimedValue& rate) { return time < rate.t_s; });
+  if (after == night_.heart_rate.begin()) {
+    return 0.0F;
+  }
   const TimedValue& newest = *(after - 1);
   return t_s - newest.t_s <= kHeartRateFreshS ? static_cast<float>(newest.value) : 0.0F;
 }
 
 // The rate over the last breaths, as a radar smooths it; 0 until there are enough.
 float SensorFeed::breath_rate_before(std::size_t breath) const {
-  if (breath < kSmoothedBreaths) return 0.0F;
-  const double length =
-      breaths_[breath].start_s - breaths_[breath - kSmoothedBreaths].start_s;
+  if (breath < kSmoothedBreaths) {
+    return 0.0F;
+  }
+  const double length = breaths_[breath].start_s - breaths_[breath - kSmoothedBreaths].start_s;
   return static_cast<float>(60.0 * kSmoothedBreaths / length);
 }
 
 // A turn takes the first 1.5 s of the epoch's movement.
 AccelSample SensorFeed::gravity_at(std::size_t epoch, double second) const {
   const AccelSample& after = gravity_[epoch];
-  if (epoch == 0 || night_.turns.empty() || night_.turns[epoch] == 0) return after;
+  if (epoch == 0 || night_.turns.empty() || night_.turns[epoch] == 0) {
+    return after;
+  }
   const AccelSample& before = gravity_[epoch - 1];
   const double done = (second - static_cast<double>(movement_.first)) / kTurnS;
-  const auto share =
-      static_cast<float>(0.5 - 0.5 * std::cos(kPi * std::clamp(done, 0.0, 1.0)));
+  const auto share = static_cast<float>(0.5 - 0.5 * std::cos(kPi * std::clamp(done, 0.0, 1.0)));
   const AccelSample mid{before.x + share * (after.x - before.x),
                         before.y + share * (after.y - before.y),
                         before.z + share * (after.z - before.z)};
   const float size = std::sqrt(mid.x * mid.x + mid.y * mid.y + mid.z * mid.z);
-  if (size < 0.1F) return after;
+  if (size < 0.1F) {
+    return after;
+  }
   return {mid.x / size, mid.y / size, mid.z / size};
 }
 

@@ -41,9 +41,9 @@ class SensorFeed {
   void plan_movement(std::size_t epoch);
   void radar_tick(std::int64_t tick, std::size_t epoch, EpochBuilder& builder) const;
   void accel_tick(std::int64_t tick, std::size_t epoch, EpochBuilder& builder);
-  float heart_rate_at(double t_s) const;
-  float breath_rate_before(std::size_t breath) const;
-  AccelSample gravity_at(std::size_t epoch, double second) const;
+  [[nodiscard]] float heart_rate_at(double t_s) const;
+  [[nodiscard]] float breath_rate_before(std::size_t breath) const;
+  [[nodiscard]] AccelSample gravity_at(std::size_t epoch, double second) const;
 
   const Night& night_;
   std::vector<Breath> breaths_;       // of the whole night, ascending; empty without breathing

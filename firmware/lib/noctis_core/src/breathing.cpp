@@ -25,9 +25,9 @@ class Spread {
     mean_ += step / count_;
     square_ += step * (value - mean_);
   }
-  int count() const { return count_; }
-  double mean() const { return mean_; }
-  double sd() const { return std::sqrt(square_ / (count_ - 1)); }
+  [[nodiscard]] int count() const { return count_; }
+  [[nodiscard]] double mean() const { return mean_; }
+  [[nodiscard]] double sd() const { return std::sqrt(square_ / (count_ - 1)); }
 
  private:
   int count_ = 0;
@@ -59,12 +59,20 @@ BreathingSummary Breathing::finish() {
 // Holds the last phase over bins that heard none; false if too few heard one.
 bool Breathing::fill() {
   const auto heard = static_cast<std::size_t>(std::count(heard_.begin(), heard_.end(), true));
-  if (heard < kMinHeard) return false;
+  if (heard < kMinHeard) {
+    return false;
+  }
   std::size_t first = 0;
-  while (!heard_[first]) ++first;
-  for (std::size_t i = 0; i < first; ++i) wave_[i] = wave_[first];
+  while (!heard_[first]) {
+    ++first;
+  }
+  for (std::size_t i = 0; i < first; ++i) {
+    wave_[i] = wave_[first];
+  }
   for (std::size_t i = first + 1; i < kBins; ++i) {
-    if (!heard_[i]) wave_[i] = wave_[i - 1];
+    if (!heard_[i]) {
+      wave_[i] = wave_[i - 1];
+    }
   }
   return true;
 }
@@ -108,7 +116,9 @@ double Breathing::regularity() const {
     }
     const double energy = std::sqrt(static_cast<double>(early) * static_cast<double>(late));
     const double next = energy > 0.0 ? static_cast<double>(product) / energy : 0.0;
-    if (current > before && current >= next) best = std::max(best, current);
+    if (current > before && current >= next) {
+      best = std::max(best, current);
+    }
     before = current;
     current = next;
   }
@@ -131,7 +141,9 @@ void Breathing::breaths(double rms, BreathingSummary& summary) const {
     if (last < 0.0 && value >= 0.0) {
       crossing = static_cast<double>(i) - value / (value - last);
     }
-    if (value < -threshold) low = true;
+    if (value < -threshold) {
+      low = true;
+    }
     if (low && value > threshold) {
       if (!std::isnan(start)) {
         rates.add(60.0 / ((crossing - start) * kBinS));
@@ -145,7 +157,9 @@ void Breathing::breaths(double rms, BreathingSummary& summary) const {
     lowest = std::min(lowest, value);
     highest = std::max(highest, value);
   }
-  if (rates.count() < kMinBreaths) return;
+  if (rates.count() < kMinBreaths) {
+    return;
+  }
   summary.rate_sd = rates.sd();
   summary.amplitude_cv = amplitudes.sd() / amplitudes.mean();
 }

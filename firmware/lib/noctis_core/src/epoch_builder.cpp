@@ -8,7 +8,7 @@ namespace noctis {
 namespace {
 
 constexpr std::uint32_t kLastMs = kEpochMs - 1;
-constexpr std::uint32_t kPresenceHoldMs = 5000;
+constexpr std::uint32_t kHoldMs = 5000;  // how long what was last said stands
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 }  // namespace
@@ -22,7 +22,9 @@ void EpochBuilder::radar(std::uint32_t now_ms, const std::uint8_t* bytes, std::s
   RadarReading reading{};
   for (std::size_t i = 0; i < size; ++i) {
     parser_.push(bytes[i]);
-    while (parser_.next(reading)) take(now_ms, reading);
+    while (parser_.next(reading)) {
+      take(now_ms, reading);
+    }
   }
 }
 
@@ -86,32 +88,45 @@ void EpochBuilder::take(std::uint32_t now_ms, const RadarReading& reading) {
     case RadarReading::Kind::distance:
       break;
   }
-  const bool fresh = now_ms - presence_ms_ <= kPresenceHoldMs;
+  const bool fresh = now_ms - presence_ms_ <= kHoldMs;
   present_.set(elapsed(now_ms), presence_ && fresh);
 }
 
 void EpochBuilder::heart_rate(std::uint32_t now_ms, float bpm) {
   const bool frozen = heart_freeze_.frozen(now_ms, bpm);
-  if (bpm <= 0.0F || frozen || radar_hangs_) return;
+  if (bpm <= 0.0F || frozen || radar_hangs(now_ms)) {
+    return;
+  }
   heart_.add(elapsed(now_ms), bpm);
   heart_valid_.set(elapsed(now_ms), true);
 }
 
 void EpochBuilder::breath_rate(std::uint32_t now_ms, float rate) {
   const bool frozen = breath_freeze_.frozen(now_ms, rate);
-  if (rate <= 0.0F || frozen || radar_hangs_) return;
+  if (rate <= 0.0F || frozen || radar_hangs(now_ms)) {
+    return;
+  }
   breath_rate_.add(elapsed(now_ms), rate);
 }
 
 // A phase moves with every breath and beat: while it stands still the radar hangs, and what it
 // repeats is worth nothing.
 void EpochBuilder::phases(std::uint32_t now_ms, float breath) {
-  radar_hangs_ = phase_freeze_.frozen(now_ms, breath);
-  if (!radar_hangs_) breathing_.add(elapsed(now_ms), breath);
+  phases_frozen_ = phase_freeze_.frozen(now_ms, breath);
+  phases_ms_ = now_ms;
+  if (!phases_frozen_) {
+    breathing_.add(elapsed(now_ms), breath);
+  }
+}
+
+bool EpochBuilder::radar_hangs(std::uint32_t now_ms) const {
+  return phases_frozen_ && now_ms - phases_ms_ <= kHoldMs;
 }
 
 std::uint32_t EpochBuilder::elapsed(std::uint32_t now_ms) {
-  if (!begun_) begin(now_ms);
+  if (!begun_) {
+    begin(now_ms);
+  }
   const std::uint32_t since = now_ms - start_ms_;
   return since < kLastMs ? since : kLastMs;
 }

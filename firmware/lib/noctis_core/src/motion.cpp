@@ -7,6 +7,7 @@ namespace noctis {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kEpochSeconds = kEpochMs / 1000.0;
 constexpr float kMaxG = 16.0F;
 constexpr std::uint32_t kMaxGapMs = 200;     // a longer pause restarts the filter
 constexpr std::uint32_t kStuckRepeats = 50;  // 1 s of one reading: a live sensor has noise
@@ -25,8 +26,8 @@ constexpr float kFollow = 0.05F;
 
 // Butterworth filters of order 2 at 50 Hz by the bilinear transform: above 1 Hz (breathing and
 // the fall of gravity through the axes are slower), below 11 Hz (movement is not faster).
-constexpr Biquad::Coefficients kAbove1Hz{0.914969144F, -1.82993829F, 0.914969144F,
-                                         -1.82269493F, 0.837181651F};
+constexpr Biquad::Coefficients kAbove1Hz{0.914969144F, -1.82993829F, 0.914969144F, -1.82269493F,
+                                         0.837181651F};
 constexpr Biquad::Coefficients kBelow11Hz{0.239769659F, 0.479539318F, 0.239769659F,
                                           -0.221153438F, 0.180232074F};
 
@@ -43,8 +44,12 @@ double degrees_between(const AccelSample& a, const AccelSample& b) {
 
 void Motion::add(std::uint32_t now_ms, std::uint32_t elapsed_ms, const AccelSample& sample) {
   const float magnitude = norm(sample);
-  if (!(magnitude <= kMaxG) || is_stuck(sample)) return;
-  if (!filtering_ || now_ms - last_ms_ > kMaxGapMs) restart_filter(sample);
+  if (!(magnitude <= kMaxG) || is_stuck(sample)) {
+    return;
+  }
+  if (!filtering_ || now_ms - last_ms_ > kMaxGapMs) {
+    restart_filter(sample);
+  }
   last_ms_ = now_ms;
   const std::uint32_t index = elapsed_ms / 1000;
   if (index != index_) {
@@ -66,7 +71,7 @@ MotionSummary Motion::finish() {
   MotionSummary summary{kNan, kNan, kNan, kNan, kNan};
   if (measured_ >= kMinSeconds) {
     const double seconds = measured_;
-    summary.act_count = static_cast<double>(activity_) * (kEpochMs / 1000) / seconds;
+    summary.act_count = static_cast<double>(activity_) * kEpochSeconds / seconds;
     summary.enmo = static_cast<double>(enmo_) * 1000.0 / seconds;
     summary.move_frac = moving_ / seconds;
     summary.still_s = still_s_;
@@ -107,11 +112,15 @@ float Motion::band_pass(const AccelSample& sample) {
 void Motion::close_second() {
   const Second second = second_;
   second_ = {};
-  if (second.samples < kMinSamples) return;
+  if (second.samples < kMinSamples) {
+    return;
+  }
   const auto samples = static_cast<float>(second.samples);
   const float excess = second.rectified / samples - kFloorG;
   last_gravity_ = {second.sum.x / samples, second.sum.y / samples, second.sum.z / samples};
-  if (measured_ == 0) first_gravity_ = last_gravity_;
+  if (measured_ == 0) {
+    first_gravity_ = last_gravity_;
+  }
   ++measured_;
   enmo_ += second.enmo / samples;
   if (excess > 0.0F) {
@@ -122,7 +131,9 @@ void Motion::close_second() {
   }
   still_s_ += 1.0;
   const float rest = second.norm / samples;
-  if (!(std::fabs(rest - 1.0F) < kMaxOffG)) return;
+  if (!(std::fabs(rest - 1.0F) < kMaxOffG)) {
+    return;
+  }
   one_g_ = rested_ ? one_g_ + kFollow * (rest - one_g_) : rest;
   rested_ = true;
 }

@@ -31,25 +31,33 @@ SlotSummary SlotSeries::summary() const {
   float low = std::numeric_limits<float>::infinity();
   float high = -low;
   for (std::size_t i = 0; i < kSlots; ++i) {
-    if (!heard_[i]) continue;
+    if (!heard_[i]) {
+      continue;
+    }
     ++count;
     sum += static_cast<double>(values_[i]);
     slots += static_cast<double>(i);
     low = std::min(low, values_[i]);
     high = std::max(high, values_[i]);
-    if (i == 0 || !heard_[i - 1]) continue;
+    if (i == 0 || !heard_[i - 1]) {
+      continue;
+    }
     const double step = static_cast<double>(values_[i]) - static_cast<double>(values_[i - 1]);
     successive += step * step;
     ++pairs;
   }
-  if (count == 0) return result;
+  if (count == 0) {
+    return result;
+  }
   result.mean = sum / count;
   const double middle = slots / count;
   double square = 0.0;
   double product = 0.0;
   double spread = 0.0;
   for (std::size_t i = 0; i < kSlots; ++i) {
-    if (!heard_[i]) continue;
+    if (!heard_[i]) {
+      continue;
+    }
     const double value = static_cast<double>(values_[i]) - result.mean;
     const double slot = static_cast<double>(i) - middle;
     square += value * value;
@@ -60,8 +68,12 @@ SlotSummary SlotSeries::summary() const {
     result.sd = std::sqrt(square / (count - 1));
     result.range = static_cast<double>(high) - static_cast<double>(low);
   }
-  if (count >= kMinForSlope) result.slope_per_min = product / spread * (60000.0 / kSlotMs);
-  if (pairs >= kMinPairs) result.rmssd = std::sqrt(successive / pairs);
+  if (count >= kMinForSlope) {
+    result.slope_per_min = product / spread * (60000.0 / kSlotMs);
+  }
+  if (pairs >= kMinPairs) {
+    result.rmssd = std::sqrt(successive / pairs);
+  }
   return result;
 }
 
@@ -72,13 +84,17 @@ void SecondMask::set(std::uint32_t elapsed_ms, bool value) {
 
 std::uint32_t SecondMask::count() const {
   std::uint32_t seconds = 0;
-  for (std::uint32_t rest = bits_; rest != 0; rest &= rest - 1) ++seconds;
+  for (std::uint32_t rest = bits_; rest != 0; rest &= rest - 1) {
+    ++seconds;
+  }
   return seconds;
 }
 
 bool FreezeDetector::frozen(std::uint32_t now_ms, float value) {
   const bool repeats = heard_ && value == value_ && now_ms - heard_ms_ < kPauseMs;
-  if (!repeats) since_ms_ = now_ms;
+  if (!repeats) {
+    since_ms_ = now_ms;
+  }
   heard_ = true;
   heard_ms_ = now_ms;
   value_ = value;

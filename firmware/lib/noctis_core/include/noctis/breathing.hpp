@@ -28,7 +28,7 @@ class Breathing {
 
   bool fill();
   double detrend();
-  double regularity() const;
+  [[nodiscard]] double regularity() const;
   void breaths(double rms, BreathingSummary& summary) const;
 
   std::array<float, kBins> wave_{};

@@ -25,7 +25,7 @@ class EpochBuilder {
   // Returns the epoch that ends now and begins the next one.
   Epoch finish(std::uint32_t now_ms);
 
-  const Mr60bha2Parser& parser() const { return parser_; }
+  [[nodiscard]] const Mr60bha2Parser& parser() const { return parser_; }
 
  private:
   // A wrist watch repeats its heart rate for up to 5 min in deep sleep; 10 min are a defect.
@@ -36,6 +36,7 @@ class EpochBuilder {
   void heart_rate(std::uint32_t now_ms, float bpm);
   void breath_rate(std::uint32_t now_ms, float rate);
   void phases(std::uint32_t now_ms, float breath);
+  [[nodiscard]] bool radar_hangs(std::uint32_t now_ms) const;
   std::uint32_t elapsed(std::uint32_t now_ms);
 
   Mr60bha2Parser parser_;
@@ -49,11 +50,12 @@ class EpochBuilder {
   SecondMask present_;
   SecondMask heart_valid_;
   std::uint32_t start_ms_ = 0;
-  std::uint32_t presence_ms_ = 0;
+  std::uint32_t presence_ms_ = 0;  // when it was last reported
+  std::uint32_t phases_ms_ = 0;
   bool begun_ = false;
   bool presence_ = false;
   bool radar_heard_ = false;  // in this epoch
-  bool radar_hangs_ = false;
+  bool phases_frozen_ = false;
 };
 
 }  // namespace noctis

@@ -35,9 +35,9 @@ class Mr60bha2Parser {
   bool next(RadarReading& reading);
 
   // Frames with good checks; of these, with a value that no sensor could mean; bytes left out.
-  std::uint32_t frames() const { return frames_; }
-  std::uint32_t refused() const { return refused_; }
-  std::uint32_t skipped_bytes() const { return skipped_bytes_; }
+  [[nodiscard]] std::uint32_t frames() const { return frames_; }
+  [[nodiscard]] std::uint32_t refused() const { return refused_; }
+  [[nodiscard]] std::uint32_t skipped_bytes() const { return skipped_bytes_; }
 
  private:
   enum class Look : std::uint8_t { incomplete, bad, good };
@@ -47,7 +47,7 @@ class Mr60bha2Parser {
 
   Look look();
   void drop(std::size_t count);
-  bool decode(RadarReading& reading) const;
+  [[nodiscard]] bool decode(RadarReading& reading) const;
 
   std::array<std::uint8_t, kCapacity> bytes_{};
   std::size_t size_ = 0;

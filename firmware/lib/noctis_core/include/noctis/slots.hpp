@@ -28,7 +28,7 @@ class SlotSeries {
 
   void add(std::uint32_t elapsed_ms, float value);
   void clear() { heard_ = {}; }
-  SlotSummary summary() const;
+  [[nodiscard]] SlotSummary summary() const;
 
  private:
   std::array<float, kSlots> values_{};
@@ -42,7 +42,7 @@ class SecondMask {
 
   void set(std::uint32_t elapsed_ms, bool value);
   void clear() { bits_ = 0; }
-  std::uint32_t count() const;
+  [[nodiscard]] std::uint32_t count() const;
 
  private:
   std::uint32_t bits_ = 0;
