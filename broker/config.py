@@ -12,8 +12,6 @@ __all__ = ["Limits", "Listener", "Tls", "render_config"]
 _COMMON: Final = """\
 per_listener_settings false
 allow_anonymous false
-# One account per connection: a stranger with a victim's client id would destroy its queue.
-use_username_as_clientid true
 set_tcp_nodelay true
 check_retain_source true
 queue_qos0_messages false
@@ -101,7 +99,16 @@ def _render_persistence(folder: Path | None) -> str:
 
 
 def _render_listener(listener: Listener) -> str:
-    lines = [f"\nlistener {listener.port} {listener.address}", "max_connections -1"]
+    """Return a listener's lines.
+
+    An option of listeners that stands before the first of them opens one more, on port 1883
+    of every interface; ``use_username_as_clientid`` is such an option.
+    """
+    lines = [
+        f"\nlistener {listener.port} {listener.address}",
+        "# A stranger with a victim's client id would destroy its queue.",
+        "use_username_as_clientid true",
+    ]
     if listener.tls is not None:
         lines += [
             f"certfile {listener.tls.certificate}",

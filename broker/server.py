@@ -107,9 +107,9 @@ class MosquittoServer:
 
     def stop(self, *, within_s: float = 10.0) -> None:
         """End the broker, if it runs; it saves its sessions."""
-        if self._child is not None and self._child.exit_code is None:
+        if self._child is not None:
             self._child.stop(within_s=within_s)
-        self._pid_file.unlink(missing_ok=True)
+            self._pid_file.unlink(missing_ok=True)
 
     def kill(self) -> None:
         """End the broker at once, as a power cut would."""

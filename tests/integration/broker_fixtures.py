@@ -5,8 +5,10 @@ import base64
 import hashlib
 import os
 import queue
+import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -58,18 +60,29 @@ def accounts(*extra: str) -> list[Account]:
     return [account(username) for username in (*USERS, *extra)]
 
 
+@contextmanager
+def running_broker(folder: Path, *, persistence: bool = True) -> Iterator[MosquittoServer]:
+    server = MosquittoServer(folder, persistence=persistence)
+    try:
+        server.start(free_port(), accounts())
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(server.folder)
+        if server.folder != folder:
+            server.folder.parent.rmdir()
+
+
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[MosquittoServer]:
-    with MosquittoServer(tmp_path / "broker") as server:
-        server.start(free_port(), accounts())
+    with running_broker(tmp_path / "broker") as server:
         yield server
 
 
 @pytest.fixture
 def forgetful_broker(tmp_path: Path) -> Iterator[MosquittoServer]:
     """A broker without persistence: a kill takes every session and queue."""
-    with MosquittoServer(tmp_path / "broker", persistence=False) as server:
-        server.start(free_port(), accounts())
+    with running_broker(tmp_path / "broker", persistence=False) as server:
         yield server
 
 
@@ -97,14 +110,17 @@ async def until(condition: Callable[[], bool], *, within_s: float = 10.0) -> Non
 class Client:
     """An independent MQTT client that remembers what it received."""
 
-    def __init__(self, port: int, username: str, *, client_id: str = "") -> None:
+    def __init__(
+        self, port: int, username: str, *, client_id: str = "", version: int = paho.MQTTv5
+    ) -> None:
         self.received: queue.SimpleQueue[paho.MQTTMessage] = queue.SimpleQueue()
         self.refused: paho.ReasonCode | None = None
         self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._client = paho.Client(
             paho.CallbackAPIVersion.VERSION2,
             client_id=client_id or username,
-            protocol=paho.MQTTv5,
+            protocol=version,
+            reconnect_on_failure=False,
         )
         if username:
             self._client.username_pw_set(username, password_of(username))
