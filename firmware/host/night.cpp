@@ -45,7 +45,7 @@ bool fill_stages(const Table& table, Night& night, std::string& error) {
     const auto found = std::find(kStageTexts.begin(), kStageTexts.end(), row.value);
     if (found == kStageTexts.end()) {
       error = complaint(table, row.line,
-                        quoted(row.value) + " is no stage: use W, N1, N2, N3, R or nothing");
+                        in_quotes(row.value) + " is no stage: use W, N1, N2, N3, R or nothing");
       return false;
     }
     const auto stage = static_cast<NightStage>(found - kStageTexts.begin());
@@ -69,7 +69,7 @@ bool read_value(const Table& table, const TableRow& row, double& value, std::str
   }
   const std::optional<double> number = parse_number(row.value);
   if (!number) {
-    error = complaint(table, row.line, quoted(row.value) + " is no number");
+    error = complaint(table, row.line, in_quotes(row.value) + " is no number");
     return false;
   }
   value = *number;

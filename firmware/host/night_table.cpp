@@ -105,10 +105,10 @@ class Reader {
     }
     const std::optional<double> t_s = parse_number(parts[time_]);
     if (!t_s) {
-      return fail(quoted(parts[time_]) + " in column t_s is no number");
+      return fail(in_quotes(parts[time_]) + " in column t_s is no number");
     }
     if (std::fabs(*t_s) > kLongestS) {
-      return fail("the time " + quoted(parts[time_]) + " is more than 14 days away");
+      return fail("the time " + in_quotes(parts[time_]) + " is more than 14 days away");
     }
     table_.rows.push_back({line_, *t_s, std::string(parts[value_])});
     return true;
@@ -171,7 +171,7 @@ std::optional<double> parse_number(std::string_view text) {
   return value;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string result = "'";
   for (const char byte : text.substr(0, 40)) {
     const bool printable = byte >= ' ' && byte <= '~';

@@ -30,7 +30,7 @@ std::optional<Table> read_table(const std::string& path, std::string_view value_
 std::optional<double> parse_number(std::string_view text);
 
 // The text between quotes for a message, cut and without control bytes.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 // "<path>, line <line>: <what>"
 std::string complaint(const Table& table, std::size_t line, const std::string& what);
