@@ -2,11 +2,11 @@
 
 Live worker, settler, training and evaluation all call ``features``; there is no second
 version that could drift from it. Only the past is used. Heart rate and motion are set against
-the session itself, because sleepers and beds differ more than stages do. A missing value is
-NaN, and so is whatever rests on missing values alone.
+the session itself, because sleepers, beds and sensors differ more than stages do. A missing
+value is NaN, and so is whatever rests on missing values alone.
 """
 
-from collections.abc import Iterable
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -19,238 +19,284 @@ __all__ = ["COUNT", "NAMES", "features"]
 
 Array = NDArray[np.float64]
 
-SPANS: Final = np.array([2, 5, 10, 20, 40, 80])
-LONG_SPANS: Final = np.array([5, 10, 20, 40, 80, 160])
-SLOPES: Final = (10, 20, 40)
+SPANS: Final = (2, 5, 10, 20, 40, 80, 160)
 LAGS: Final = (10, 20, 40)
-QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
-STILL_SPAN: Final = 20
+QUANTILES: Final = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
+EXTREMES: Final = (20, 40, 80)
+MOTION_EXTREMES: Final = (3, 10, 40)
+MOTION_SHARES: Final = (0.1, 0.25, 0.5, 0.75)
+RANKED: Final = (
+    *((name, span) for span in (10, 40) for name in ("within", "beats", "between")),
+    *(("heart_sd", span) for span in (10, 20)),
+)
+STILL_SPAN: Final = 20  # ten minutes of rest count as the onset of sleep
+STILL_SHARE: Final = 0.15
 CYCLE_EPOCHS: Final = 186  # 93 minutes: a sleep cycle
-_LOGARITHMIC: Final = {"hr_sd", "hr_rmssd", "hr_range"}
+HEART_ZERO: Final = 60.0  # near the values, so that squares keep their digits
+
+HEART, WITHIN, BEATS, BETWEEN, MOTION, MOVING, BREATH = range(7)
+TRACKS: Final = BREATH + 4
+_SOURCES: Final = {
+    HEART: "hr_mean",
+    WITHIN: "hr_sd",
+    BEATS: "hr_rmssd",
+    MOTION: "act_count",
+    MOVING: "move_frac",
+    BREATH: "rr_mean",
+    BREATH + 1: "rr_sd",
+    BREATH + 2: "rr_regularity",
+    BREATH + 3: "resp_amp_cv",
+}
+_LOGARITHMIC: Final = ("hr_sd", "hr_rmssd")
+# Columns of the table of trailing means: the spans, the whole session, ten epochs in the past.
+_TWO, _FIVE, _TEN = range(3)
+_WHOLE: Final = len(SPANS)
+_LAGGED: Final = slice(_WHOLE + 1, None)
 
 
 def _table(name: str) -> Array:
     """Return the value of each code of a channel on the scale that the features use."""
     feature = FEATURES[CHANNELS.index(name)]
-    codes = np.arange(1 << feature.bits)
-    values = feature.values(codes)
+    values = feature.values(np.arange(1 << feature.bits))
     if feature.scale == "log":
         values = np.log1p(values / feature.knee)
     return np.log(values + 0.5) if name in _LOGARITHMIC else values
 
 
-_TABLES: Final = {name: _table(name) for name in CHANNELS}
-_COLUMNS: Final = {name: column for column, name in enumerate(CHANNELS)}
+_TABLES: Final = {
+    track: (CHANNELS.index(name), _table(name)) for track, name in _SOURCES.items()
+}
 
 
-class _Track:
-    """One value over the session with running sums: any trailing mean is two look-ups."""
+class _Session:
+    """Tracks over the epochs and their running sums: any trailing mean is two look-ups."""
 
-    __slots__ = ("centre", "counts", "known", "ordered", "size", "squares", "sums", "values")
+    def __init__(self, codes: NDArray[np.int16]) -> None:
+        self.size = len(codes)
+        self.values = values = np.full((TRACKS, self.size), np.nan)
+        for track, (column, table) in _TABLES.items():
+            values[track] = table[codes[:, column]]
+        np.log(np.abs(np.diff(values[HEART])) + 0.3, out=values[BETWEEN, 1:])
+        known = values == values  # noqa: PLR0124 - NaN differs from itself
+        terms = np.empty((2 * TRACKS + 4, self.size))
+        terms[:TRACKS] = known
+        terms[TRACKS:-4] = np.where(known, values, 0.0)
+        heart = terms[TRACKS]
+        heart -= HEART_ZERO * known[HEART]
+        epoch = np.arange(self.size) * known[HEART]
+        np.multiply(heart, heart, out=terms[-4])
+        terms[-3] = epoch
+        np.multiply(epoch, epoch, out=terms[-2])
+        np.multiply(epoch, heart, out=terms[-1])
+        self.sums = np.zeros((len(terms), self.size + 1))
+        np.cumsum(terms, axis=1, out=self.sums[:, 1:])
+        self.counts, self.means = self._trailing()
 
-    def __init__(self, values: Array) -> None:
-        self.values = values
-        self.size = len(values)
-        self.known = ~np.isnan(values)
-        self.ordered = np.sort(values[self.known])
-        self.centre = float(self.ordered[len(self.ordered) // 2]) if len(self.ordered) else 0.0
-        centred = np.where(self.known, values - self.centre, 0.0)
-        self.counts = _running(self.known)
-        self.sums = _running(centred)
-        self.squares = _running(centred * centred)
+    def _trailing(self) -> tuple[Array, Array]:
+        size = self.size
+        ends = np.array([size] * (len(SPANS) + 1) + [max(size - lag, 0) for lag in LAGS])
+        spans = np.array([*SPANS, size, *[SPANS[_TEN]] * len(LAGS)])
+        begins = np.maximum(ends - spans, 0)
+        totals = self.sums[:, ends] - self.sums[:, begins]
+        counts = totals[:TRACKS]
+        # A mean of less than a quarter of its span is none.
+        counts[counts * 4 < np.maximum(ends - begins, 1)] = np.nan
+        totals[TRACKS:] /= np.concatenate((counts, counts[[HEART] * 4]))
+        totals[TRACKS] += HEART_ZERO
+        return counts, totals[TRACKS:]
 
-    def _spread(self, spans: NDArray[np.int64], end: int) -> tuple[Array, Array, Array]:
-        begin = np.maximum(end - spans, 0)
-        count = self.counts[end] - self.counts[begin]
-        count = np.where(count * 4 >= np.minimum(spans, end), count, np.nan)
-        count[count == 0] = np.nan
-        mean = (self.sums[end] - self.sums[begin]) / count
-        square = (self.squares[end] - self.squares[begin]) / count
-        return count, mean, square
+    def history(self, rows: int | slice, span: int) -> Array:
+        """Return for every epoch the sum over the ``span`` epochs up to it."""
+        sums = self.sums[rows]
+        total: Array = sums[..., 1:].copy()
+        total[..., span:] -= sums[..., 1:-span]
+        return total
 
-    def means(self, spans: NDArray[np.int64], ago: int = 0) -> Array:
-        """Return the means of the last ``spans`` epochs, ``ago`` epochs before the last one.
+    def mean_history(self, tracks: slice, span: int) -> Array:
+        """Return for every epoch the tracks' means over the ``span`` epochs up to it."""
+        counts = self.history(tracks, span)
+        counts[counts * 4 < span] = np.nan
+        values = slice(tracks.start + TRACKS, tracks.stop + TRACKS)
+        return self.history(values, span) / counts
 
-        A mean of less than a quarter of its span is NaN.
-        """
-        if ago >= self.size:
-            return np.full(len(spans), np.nan)
-        return self._spread(spans, self.size - ago)[1] + self.centre
+    def heart_deviations(self, span: int) -> Array:
+        """Return for every epoch the heart rate's deviation over the ``span`` up to it."""
+        counts = self.history(HEART, span)
+        counts[counts * 4 < span] = np.nan
+        mean = self.history(TRACKS, span) / counts
+        return np.sqrt(np.maximum(self.history(-4, span) / counts - mean * mean, 0.0))
 
-    def deviations(self, spans: NDArray[np.int64]) -> Array:
-        """Return the standard deviations over the last ``spans`` epochs."""
-        _, mean, square = self._spread(spans, self.size)
-        deviation: Array = np.sqrt(np.maximum(square - mean * mean, 0.0))
-        return deviation
-
-    def history(self, span: int, *, deviation: bool = False) -> Array:
-        """Return for every epoch the mean, or the deviation, of the ``span`` up to it."""
-        begin = np.maximum(np.arange(1 - span, self.size + 1 - span), 0)
-        count = self.counts[1:] - self.counts[begin]
-        count[count * 4 < span] = np.nan
-        mean = (self.sums[1:] - self.sums[begin]) / count
-        if not deviation:
-            return mean
-        square = (self.squares[1:] - self.squares[begin]) / count
-        spread: Array = np.sqrt(np.maximum(square - mean * mean, 0.0))
-        return spread
-
-    def quantiles(self) -> Array:
-        """Return the session's QUANTILES, each as the nearest value that occurred."""
-        last = len(self.ordered) - 1
+    def quantiles(self, track: int) -> Array:
+        """Return the track's QUANTILES, each as the nearest value that occurred."""
+        last = int(self.sums[track, -1]) - 1
         if last < 0:
             return np.full(len(QUANTILES), np.nan)
-        return self.ordered[[int(q * last + 0.5) for q in QUANTILES]]
-
-    def slope(self, span: int) -> float:
-        """Return the least-squares slope over the last ``span`` epochs, per epoch."""
-        known = self.known[-span:]
-        count = int(known.sum())
-        if count * 4 < span:
-            return np.nan
-        place = np.flatnonzero(known)
-        place = place - place.mean()
-        return float(place @ self.values[-span:][known] / max(float(place @ place), 1.0))
+        places = (QUANTILES * last + 0.5).astype(np.intp)
+        return np.sort(self.values[track])[places]
 
 
-def _running(values: NDArray[np.float64] | NDArray[np.bool_]) -> Array:
-    total = np.zeros(len(values) + 1)
-    np.cumsum(values, out=total[1:])
-    return total
+def _ranks(history: Array, values: Array) -> Array:
+    """Return the share of each row of ``history`` below its value, ties counted half."""
+    known = np.add.reduce(history == history, axis=1, dtype=np.intp)  # noqa: PLR0124 - NaN
+    below = np.add.reduce(history < values[:, None], axis=1, dtype=np.intp)
+    below += np.add.reduce(history <= values[:, None], axis=1, dtype=np.intp)
+    return np.where(np.isnan(values), np.nan, below / (2.0 * np.maximum(known, 1)))
 
 
-def _rank(history: Array, value: float) -> float:
-    """Return the share of a session's values below ``value``, ties counted half."""
-    known = np.count_nonzero(history == history)  # noqa: PLR0124 - NaN differs from itself
-    if not known or np.isnan(value):
-        return np.nan
-    below = np.count_nonzero(history < value) + np.count_nonzero(history <= value)
-    return below / (2 * known)
+_HEART_NAMES: Final = (
+    *("heart", "heart_step", "heart_z", "heart_height", "heart_spread"),
+    *("heart_rank", "heart_rank_120"),
+    *(f"heart_over_mean_{span}" for span in SPANS[1:]),
+    *(f"heart_over_q{quantile}" for quantile in QUANTILES),
+    *(f"heart_below_top_{span}" for span in EXTREMES),
+    *(f"heart_over_bottom_{span}" for span in EXTREMES),
+)
 
 
-def _standing(history: Array) -> tuple[float, float]:
-    """Return the last value's rank in its history and its distance from the median."""
-    value = float(history[-1])
-    known = history[~np.isnan(history)]
-    if not len(known) or np.isnan(value):
-        return np.nan, np.nan
-    middle = len(known) // 2
-    return _rank(known, value), value - float(np.partition(known, middle)[middle])
+def _heart(session: _Session) -> list[float]:
+    values = session.values[HEART]
+    means = session.means[HEART]
+    short = float(means[_TWO])
+    now = float(values[-1])
+    quantiles = session.quantiles(HEART)
+    low, lower, median, upper, high = quantiles.tolist()
+    ranks = [float(_ranks(part[None], means[:1])[0]) for part in (values, values[-120:])]
+    return [
+        now,
+        now - float(means[_FIVE]),
+        (short - median) / (upper - lower + 1.5),
+        (short - low) / (high - low + 3.0),
+        upper - lower,
+        *ranks,
+        *(short - means[1 : len(SPANS)]).tolist(),
+        *(short - quantiles).tolist(),
+        *(float(np.fmax.reduce(values[-span:])) - short for span in EXTREMES),
+        *(short - float(np.fmin.reduce(values[-span:])) for span in EXTREMES),
+    ]
+
+
+_SPREAD_NAMES: Final = (
+    *(f"heart_sd_{span}" for span in SPANS[1:]),
+    *(f"heart_slope_{span}" for span in SPANS[2:5]),
+    *(f"heart_residual_{span}" for span in SPANS[2:5]),
+)
+
+
+def _spread(session: _Session) -> list[float]:
+    """Deviation, least-squares slope per epoch, and what the slope leaves of the deviation."""
+    part = slice(1, len(SPANS))
+    mean = session.means[HEART, part] - HEART_ZERO
+    square, epoch, epoch_square, product = session.means[-4:, part]
+    variance = square - mean * mean
+    place = np.maximum(epoch_square - epoch * epoch, 0.25)
+    slope = (product - epoch * mean) / place
+    rest = variance - slope * slope * place
+    deviation = np.log(np.sqrt(np.maximum((variance, rest), 0.0)) + 0.2)
+    return [*deviation[0].tolist(), *slope[1:4].tolist(), *deviation[1, 1:4].tolist()]
+
+
+_VARIABILITY: Final = slice(WITHIN, BETWEEN + 1)
+_VARIABILITY_NAMES: Final = tuple(
+    chain.from_iterable(
+        (
+            name,
+            *(f"{name}_{span}" for span in SPANS[:-1]),
+            *(f"{name}_over_{span}" for span in SPANS[1:5]),
+            *(f"{name}_ago_{lag}" for lag in LAGS),
+        )
+        for name in ("within", "beats", "between")
+    )
+) + tuple(f"{name}_rank_{span}" for name, span in RANKED)
+
+
+def _variability(session: _Session) -> list[float]:
+    means = session.means[_VARIABILITY]
+    table = np.hstack(
+        (
+            session.values[_VARIABILITY, -1:],
+            means[:, : len(SPANS) - 1],
+            means[:, 1:5] - means[:, _WHOLE, None],
+            means[:, _LAGGED],
+        )
+    )
+    history = np.empty((len(RANKED), session.size))
+    history[0:3] = session.mean_history(_VARIABILITY, 10)
+    history[3:6] = session.mean_history(_VARIABILITY, 40)
+    history[6] = session.heart_deviations(10)
+    history[7] = session.heart_deviations(20)
+    return [*table.ravel().tolist(), *_ranks(history, history[:, -1]).tolist()]
+
+
+_MOTION_NAMES: Final = (
+    "motion",
+    *(f"motion_{span}" for span in SPANS[:-1]),
+    *(f"motion_top_{span}" for span in MOTION_EXTREMES),
+    *(f"since_motion_{share}" for share in MOTION_SHARES),
+    *("moving_20", "moving_80", "onset", "cycle_sin", "cycle_cos"),
+)
+
+
+def _motion(session: _Session) -> list[float]:
+    """Motion as a share of the session's own high: a wrist moves more than a mattress."""
+    values = session.values[MOTION]
+    high = max(float(session.quantiles(MOTION)[-1]), 0.5)
+    return [
+        float(values[-1]) / high,
+        *(session.means[MOTION, : len(SPANS) - 1] / high).tolist(),
+        *(float(np.fmax.reduce(values[-span:])) / high for span in MOTION_EXTREMES),
+        *(_since(values > share * high) for share in MOTION_SHARES),
+        *session.means[MOVING, [3, 5]].tolist(),
+        *_onset(session),
+    ]
 
 
 def _since(happened: NDArray[np.bool_]) -> float:
     """Return the epochs since something last happened; NaN when it never did."""
-    places = np.flatnonzero(happened)
-    return float(len(happened) - 1 - places[-1]) if len(places) else np.nan
+    ago = int(happened[::-1].argmax())
+    return float(ago) if happened[-1 - ago] else np.nan
 
 
-def _named(prefix: str, labels: Iterable[object], values: Array) -> dict[str, float]:
-    return {
-        f"{prefix}{label}": value for label, value in zip(labels, values.tolist(), strict=True)
-    }
-
-
-def _heart(track: _Track) -> dict[str, float]:
-    short, five, *_ = means = track.means(SPANS)
-    quantiles = track.quantiles()
-    low, lower, median, upper, high = quantiles.tolist()
-    deviations = track.deviations(LONG_SPANS)
-    named = {
-        "heart": float(track.values[-1]),
-        "heart_2": short,
-        "heart_step": float(track.values[-1]) - five,
-        "heart_z": (short - median) / (upper - lower + 1.5),
-        "heart_height": (short - low) / (high - low + 3.0),
-        "heart_rank": _rank(track.values, short),
-        "heart_rank_120": _rank(track.values[-120:], short),
-        "heart_spread": upper - lower,
-    }
-    named |= _named("heart_over_mean_", SPANS[1:], short - means[1:])
-    named |= _named("heart_over_q", QUANTILES, short - quantiles)
-    named |= _named("heart_sd_", LONG_SPANS, np.log(deviations + 0.2))
-    for span in SLOPES:
-        slope = track.slope(span)
-        variance = deviations[span == LONG_SPANS][0] ** 2 - slope**2 * (span**2 - 1) / 12
-        named[f"heart_slope_{span}"] = slope
-        named[f"heart_residual_{span}"] = float(np.log(np.sqrt(max(variance, 0.0)) + 0.2))
-        recent = track.values[-2 * span :]
-        named[f"heart_top_{span}"] = float(np.fmax.reduce(recent)) - short
-        named[f"heart_bottom_{span}"] = short - float(np.fmin.reduce(recent))
-    for span in (10, 20):
-        standing = _standing(track.history(span, deviation=True))
-        named[f"heart_sd_rank_{span}"], named[f"heart_sd_over_{span}"] = standing
-    return named
-
-
-def _variability(name: str, track: _Track) -> dict[str, float]:
-    named = {f"{name}": float(track.values[-1])}
-    named |= _named(f"{name}_", SPANS, track.means(SPANS))
-    for span in (10, 40):
-        standing = _standing(track.history(span))
-        named[f"{name}_rank_{span}"], named[f"{name}_over_{span}"] = standing
-    ten = np.array([10])
-    for lag in LAGS:
-        named[f"{name}_lag_{lag}"] = float(track.means(ten, lag)[0])
-    return named
-
-
-def _motion(track: _Track, moving: Array) -> dict[str, float]:
-    means = track.means(SPANS)
-    high = float(track.quantiles()[-1])
-    now = float(track.values[-1])
-    named = {"motion": now, "motion_high": high, "motion_rank": _rank(track.values, now)}
-    named |= _named("motion_", SPANS, means)
-    named |= _named("motion_over_", SPANS[2:5], means[2:5] - means[-1])
-    for span in (3, 10, 40):
-        named[f"motion_top_{span}"] = float(np.fmax.reduce(track.values[-span:]))
-    for share in (0.25, 0.5, 0.75):
-        named[f"since_motion_{share}"] = _since(track.values > share * max(high, 0.5))
-    shares = _Track(moving)
-    named |= _named("moving_", (20, 80), shares.means(np.array([20, 80])))
-    return named | _onset(shares)
-
-
-def _onset(shares: _Track) -> dict[str, float]:
+def _onset(session: _Session) -> list[float]:
     """Time since the sleeper first lay still for ten minutes: about when sleep began."""
-    history = shares.history(STILL_SPAN)
-    history[: STILL_SPAN - 1] = np.nan
-    quiet = np.flatnonzero(history < 0.15)  # noqa: PLR2004 - a share of seconds
-    since = float(shares.size - 1 - quiet[0]) if len(quiet) else np.nan
+    shares = session.mean_history(slice(MOVING, MOVING + 1), STILL_SPAN)[0, STILL_SPAN - 1 :]
+    quiet = np.flatnonzero(shares < STILL_SHARE)
+    since = float(len(shares) - 1 - quiet[0]) if len(quiet) else np.nan
     angle = 2 * np.pi * since / CYCLE_EPOCHS
-    return {
-        "onset": since,
-        "cycle_sin": float(np.sin(angle)),
-        "cycle_cos": float(np.cos(angle)),
-    }
+    return [since, float(np.sin(angle)), float(np.cos(angle))]
 
 
-def _breathing(name: str, track: _Track) -> dict[str, float]:
-    means = track.means(SPANS)
-    named = _named(f"{name}_", SPANS[1:5], means[1:5])
-    named[f"{name}_rank"] = _rank(track.values, float(means[1]))
-    named[f"{name}_over_median"] = float(means[1]) - float(track.quantiles()[2])
-    return named
+_BREATHING: Final = slice(BREATH, TRACKS)
+_BREATHING_NAMES: Final = tuple(
+    f"{label}_{_SOURCES[track]}"
+    for label in ("mean_5", "mean_20", "over_5", "over_20", "rank_5")
+    for track in range(BREATH, TRACKS)
+)
 
 
-def _compute(codes: NDArray[np.int16]) -> dict[str, float]:
-    tracks = {name: _TABLES[name][codes[:, _COLUMNS[name]]] for name in CHANNELS}
-    heart = tracks["hr_mean"]
-    steps = np.full(len(heart), np.nan)
-    steps[1:] = np.log(np.abs(np.diff(heart)) + 0.3)
-    named = {"session": float(len(codes))}
-    named |= _heart(_Track(heart))
-    named |= _variability("within", _Track(tracks["hr_sd"]))
-    named |= _variability("beats", _Track(tracks["hr_rmssd"]))
-    named |= _variability("between", _Track(steps))
-    named |= _motion(_Track(tracks["act_count"]), tracks["move_frac"])
-    named["still"] = float(tracks["still_s"][-1])
-    for name in ("rr_mean", "rr_sd", "rr_regularity", "resp_amp_cv"):
-        named |= _breathing(name, _Track(tracks[name]))
-    return named
+def _breathing(session: _Session) -> list[float]:
+    if not session.sums[_BREATHING, -1].any():
+        return [np.nan] * len(_BREATHING_NAMES)
+    means = session.means[_BREATHING]
+    short = means[:, _FIVE]
+    ranks = _ranks(session.values[_BREATHING], short)
+    recent = means[:, [_FIVE, 3]].T
+    over = recent - means[:, _WHOLE]
+    return [*recent.ravel().tolist(), *over.ravel().tolist(), *ranks.tolist()]
+
+
+NAMES: Final = (
+    "session",
+    *_HEART_NAMES,
+    *_SPREAD_NAMES,
+    *_VARIABILITY_NAMES,
+    *_MOTION_NAMES,
+    *_BREATHING_NAMES,
+)
+COUNT: Final = len(NAMES)
 
 
 def features(session: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Return the features, shape (COUNT,), of a session's last epoch.
+    """Return the features, shape (COUNT,), of a session's last epoch, named by NAMES.
 
     ``session``: codes, shape (n, 15), oldest first, of the epochs since the sleeper came to
     bed, one row for each 30 s, absent epochs as rows of missing codes. An empty session has
@@ -258,9 +304,7 @@ def features(session: NDArray[np.int16]) -> NDArray[np.float32]:
     """
     if not len(session):
         return np.full(COUNT, np.nan, np.float32)
-    return np.fromiter(_compute(session).values(), np.float32, COUNT)
-
-
-_SAMPLE: Final = np.array([[0] * len(CHANNELS)] * 3, dtype=np.int16)
-NAMES: Final = tuple(_compute(_SAMPLE))
-COUNT: Final = len(NAMES)
+    tracks = _Session(session)
+    groups = (_heart, _spread, _variability, _motion, _breathing)
+    values = [float(tracks.size), *chain.from_iterable(group(tracks) for group in groups)]
+    return np.array(values, np.float32)
