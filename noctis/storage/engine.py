@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from noctis.errors import ConfigurationError, StorageError, StorageUnavailableError
 
-__all__ = ["create", "transaction"]
+__all__ = ["create", "transaction", "translated"]
 
 T = TypeVar("T")
 
@@ -127,21 +127,21 @@ def transaction(engine: Engine, seconds: float = 10.0) -> Iterator[Connection]:
     except sa_exc.TimeoutError as error:
         message = "every connection to the database is busy"
         raise StorageUnavailableError(message, hint="try again, or allow more") from error
-    except sa_exc.DBAPIError as error:
-        cause = error.orig if isinstance(error.orig, psycopg.Error) else None
-        raise _translated(cause, broken=error.connection_invalidated) from error
-    except psycopg.Error as error:
-        raise _translated(error, broken=False) from error
+    except (sa_exc.DBAPIError, psycopg.Error) as error:
+        raise translated(error) from error
     finally:
         _deadline.reset(token)
 
 
-def _translated(error: psycopg.Error | None, *, broken: bool) -> StorageError:
-    state = None if error is None else error.sqlstate
-    text = str(error).strip().partition("\n")[0] or "the connection broke"
+def translated(error: sa_exc.DBAPIError | psycopg.Error) -> StorageError:
+    """Return the storage error that a driver's error stands for."""
+    cause = error.orig if isinstance(error, sa_exc.DBAPIError) else error
+    broken = isinstance(error, sa_exc.DBAPIError) and error.connection_invalidated
+    state = cause.sqlstate if isinstance(cause, psycopg.Error) else None
+    text = str(cause).strip().partition("\n")[0] or "the connection broke"
     if (
         broken
-        or (state is None and isinstance(error, psycopg.OperationalError))
+        or (state is None and isinstance(cause, psycopg.OperationalError))
         or (state is not None and (state[:2] in _PASSING_CLASSES or state in _PASSING_STATES))
     ):
         message = f"the database is unavailable: {text}"

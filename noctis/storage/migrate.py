@@ -6,7 +6,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.exc import DBAPIError
 
-from noctis.errors import StorageError, StorageUnavailableError
+from noctis.storage.engine import translated
 
 __all__ = ["check", "upgrade"]
 
@@ -26,9 +26,9 @@ def upgrade(url: str, revision: str = "head") -> None:
     try:
         command.upgrade(_config(url), revision)
     except DBAPIError as error:
-        kind = StorageUnavailableError if error.connection_invalidated else StorageError
-        message = f"the database cannot be brought to {revision!r}: {error.orig}"
-        raise kind(message, hint="check NOCTIS_DATABASE_URL and the server's log") from error
+        cause = translated(error)
+        message = f"cannot bring the database to {revision!r}: {cause.message}"
+        raise type(cause)(message, hint="check NOCTIS_DATABASE_URL and its log") from error
 
 
 def check(url: str) -> None:

@@ -65,7 +65,7 @@ class PostgresServer:
         self.port = 0
         self._settings = {**DEFAULTS, **(settings or {})}
         self._child: Child | None = None
-        self._lock = FileLock(self.folder / "lock", timeout=0)
+        self._lock = FileLock(self.folder / "lock", timeout=0, thread_local=False)
         if self.relocated:
             log.info("database_folder", folder=str(self.folder), asked=str(state_dir))
 
@@ -109,6 +109,8 @@ class PostgresServer:
         missing, the port or the folder is in use or the disk is full, ProcessError with the
         log's last lines when the server ends or is not ready in time.
         """
+        if self.exit_code is None and self._child is not None:
+            return self.url
         deadline = time.monotonic() + within_s
         self._acquire()
         try:
@@ -130,17 +132,16 @@ class PostgresServer:
 
     def stop(self, *, within_s: float = 30.0) -> None:
         """Stop the server (clients are cut off, everything committed is kept); idempotent."""
-        child, self._child = self._child, None
-        if child is not None and child.exit_code is None:
-            child.send(signal.SIGINT)  # PostgreSQL's fast shutdown; SIGTERM would wait for all
-            child.stop(within_s=within_s)
+        if self._child is not None and self._child.exit_code is None:
+            # PostgreSQL's fast shutdown; with SIGTERM alone it would wait for its clients.
+            self._child.send(signal.SIGINT)
+            self._child.stop(within_s=within_s)
         self._lock.release()
 
     def kill(self) -> None:
-        """End the server at once, as a power cut would (SIGKILL); ``start`` recovers."""
+        """End the server at once (SIGKILL), for tests of what follows; ``start`` recovers."""
         if self._child is not None:
             self._child.kill()
-            self._child = None
         self._lock.release()
 
     def processes(self) -> list[int]:
@@ -156,6 +157,8 @@ class PostgresServer:
         return self._child
 
     def _acquire(self) -> None:
+        if self._lock.is_locked:  # ours: the server died by itself
+            return
         try:
             self._lock.acquire()
         except Timeout as error:

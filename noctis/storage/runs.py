@@ -1,0 +1,173 @@
+"""Where epochs belong: streams bound to their first device, and the verdict on each run."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from noctis.epoch import Frame, Run
+
+__all__ = ["Device", "KnownRun", "RunBook", "bind_streams", "signed", "unsigned", "verdict"]
+
+EARLIEST: Final = datetime(2025, 1, 1, tzinfo=UTC)
+AHEAD: Final = timedelta(days=1)
+
+
+def signed(stream: int) -> int:
+    """Return a stream's 64 bits as the database keeps them."""
+    return stream - (1 << 64) if stream >= 1 << 63 else stream
+
+
+def unsigned(stream: int) -> int:
+    """Return a stream's 64 bits as devices and people write them."""
+    return stream & ((1 << 64) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device's surrogate keys, and whether it may still send."""
+
+    id: int
+    tenant_id: int
+    revoked: bool
+
+
+def bind_streams(
+    connection: Connection, claims: Iterable[tuple[int, Device]], now: datetime
+) -> dict[int, int]:
+    """Bind each claimed stream to the first device that claims it; return stream -> device.
+
+    A stream that is bound already stays where it is.
+    """
+    first: dict[int, Device] = {}
+    for stream, device in claims:
+        first.setdefault(stream, device)
+    owners = dict(_pairs(connection, list(first)))
+    new = sorted(stream for stream in first if stream not in owners)
+    if new:
+        # In order of the key, so that two ingestors never wait for each other in a circle.
+        connection.execute(
+            text(
+                "INSERT INTO streams (stream, tenant_id, device_id, first_seen) "
+                "VALUES (:stream, :tenant_id, :device_id, :now) ON CONFLICT DO NOTHING"
+            ),
+            [
+                {
+                    "stream": stream,
+                    "tenant_id": first[stream].tenant_id,
+                    "device_id": first[stream].id,
+                    "now": now,
+                }
+                for stream in new
+            ],
+        )
+        owners |= dict(_pairs(connection, new))
+    return owners
+
+
+def _pairs(connection: Connection, streams: Sequence[int]) -> Iterable[tuple[int, int]]:
+    select = text("SELECT stream, device_id FROM streams WHERE stream = ANY(:streams)")
+    return [
+        (row.stream, row.device_id) for row in connection.execute(select, {"streams": streams})
+    ]
+
+
+def verdict(run: Run, now: datetime) -> datetime | None:
+    """Return the time base of a run that is first received ``now``; None: no usable clock."""
+    if run.utc_s == 0:
+        return None
+    utc = datetime.fromtimestamp(run.utc_s, UTC)
+    return utc if EARLIEST <= utc <= now + AHEAD else None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRun:
+    """A run as it is stored: what the device said, and the verdict on its clock."""
+
+    run: Run
+    utc: datetime | None
+
+
+@dataclass(slots=True)
+class RunBook:
+    """The stored runs around a batch's frames."""
+
+    _runs: dict[tuple[int, int], dict[int, KnownRun]] = field(default_factory=dict)
+
+    def of(self, device: Device, frame: Frame) -> KnownRun | None:
+        """Return the stored run that a frame names."""
+        return self._runs.get((device.id, frame.stream), {}).get(frame.run_seq)
+
+    def interrupts(self, device: Device, frame: Frame) -> bool:
+        """Tell whether another run begins inside the frame, which cannot be."""
+        last = frame.first + frame.count - 1
+        known = self._runs.get((device.id, frame.stream), {})
+        return any(frame.run_seq < run_seq <= last for run_seq in known)
+
+    def load(self, connection: Connection, frames: Sequence[tuple[Device, Frame]]) -> None:
+        """Read the runs of these frames, and any that begin inside them."""
+        rows = connection.execute(
+            _LOAD,
+            {
+                "devices": [device.id for device, _ in frames],
+                "streams": [signed(frame.stream) for _, frame in frames],
+                "low": [frame.run_seq for _, frame in frames],
+                "high": [frame.first + frame.count - 1 for _, frame in frames],
+            },
+        )
+        for row in rows:
+            run = Run(row.reason, row.voids, row.boot, row.tick_s, row.utc_s)
+            known = self._runs.setdefault((row.device_id, unsigned(row.stream)), {})
+            known[row.run_seq] = KnownRun(run, row.utc)
+
+    def settle(
+        self, connection: Connection, frames: Sequence[tuple[Device, Frame]], now: datetime
+    ) -> None:
+        """Store the verdict on each run that is seen for the first time."""
+        new: dict[tuple[int, int, int], tuple[Device, Frame]] = {}
+        for device, frame in frames:
+            if self.of(device, frame) is None:
+                key = (device.id, signed(frame.stream), frame.run_seq)
+                new.setdefault(key, (device, frame))
+        if not new:
+            return
+        rows = [_row(*new[key], now) for key in sorted(new)]
+        connection.execute(_STORE, rows)
+        # Another ingestor may have been first: what is stored is the verdict.
+        self.load(connection, list(new.values()))
+
+
+_LOAD: Final = text("""
+SELECT DISTINCT r.device_id, r.stream, r.run_seq, r.reason, r.voids, r.boot, r.tick_s, r.utc_s,
+       r.utc
+  FROM unnest(CAST(:devices AS integer[]), CAST(:streams AS bigint[]),
+              CAST(:low AS bigint[]), CAST(:high AS bigint[])) f(device_id, stream, low, high)
+  JOIN runs r ON r.device_id = f.device_id AND r.stream = f.stream
+             AND r.run_seq BETWEEN f.low AND f.high
+""")
+_STORE: Final = text("""
+INSERT INTO runs (device_id, stream, run_seq, tenant_id, reason, voids, boot, tick_s, utc_s,
+                  utc, received_at)
+VALUES (:device_id, :stream, :run_seq, :tenant_id, :reason, :voids, :boot, :tick_s, :utc_s,
+        :utc, :now)
+ON CONFLICT DO NOTHING
+""")
+
+
+def _row(device: Device, frame: Frame, now: datetime) -> Mapping[str, object]:
+    run = frame.run
+    return {
+        "device_id": device.id,
+        "stream": signed(frame.stream),
+        "run_seq": frame.run_seq,
+        "tenant_id": device.tenant_id,
+        "reason": run.reason,
+        "voids": run.voids,
+        "boot": run.boot,
+        "tick_s": run.tick_s,
+        "utc_s": run.utc_s,
+        "utc": verdict(run, now),
+        "now": now,
+    }

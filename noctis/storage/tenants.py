@@ -1,0 +1,53 @@
+"""Tenants: who owns devices and nights."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.postgresql import insert
+
+from noctis.identity import check_tenant
+from noctis.storage.errors import AlreadyExistsError, NotFoundError
+from noctis.storage.models import tenants
+
+__all__ = ["Tenant", "add", "id_of", "list_all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant; ``id`` is its surrogate key."""
+
+    id: int
+    name: str
+    created_at: datetime
+
+
+def add(connection: Connection, name: str) -> Tenant:
+    """Add a tenant; raise IdentityError for a bad name, AlreadyExistsError for a taken one."""
+    statement = (
+        insert(tenants)
+        .values(name=check_tenant(name))
+        .on_conflict_do_nothing()
+        .returning(tenants)
+    )
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        message = f"there is a tenant {name!r} already"
+        raise AlreadyExistsError(message, hint="choose another name")
+    return Tenant(*row)
+
+
+def list_all(connection: Connection) -> list[Tenant]:
+    """Return all tenants by name."""
+    return [
+        Tenant(*row) for row in connection.execute(select(tenants).order_by(tenants.c.name))
+    ]
+
+
+def id_of(tenant: str, connection: Connection) -> int:
+    """Return a tenant's surrogate key; raise NotFoundError when there is no such tenant."""
+    key: int | None = connection.scalar(select(tenants.c.id).where(tenants.c.name == tenant))
+    if key is None:
+        message = f"there is no tenant {tenant!r}"
+        raise NotFoundError(message, hint="noctis tenant list shows them")
+    return key
