@@ -1,0 +1,27 @@
+// The NOR chip under the spool.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace noctis {
+
+class Flash {
+ public:
+  static constexpr std::uint32_t kSectorSize = 4096;
+  static constexpr std::uint32_t kPageSize = 256;
+
+  Flash() = default;
+  Flash(const Flash&) = delete;
+  Flash& operator=(const Flash&) = delete;
+  virtual ~Flash() = default;
+
+  virtual std::uint32_t sectors() const = 0;
+  virtual void read(std::uint32_t address, std::uint8_t* to, std::size_t size) = 0;
+  // Clears the bits that are 0 in `from`; never asked to cross a page.
+  virtual void program(std::uint32_t address, const std::uint8_t* from, std::size_t size) = 0;
+  // Sets a sector to 0xFF.
+  virtual void erase(std::uint32_t sector) = 0;
+};
+
+}  // namespace noctis

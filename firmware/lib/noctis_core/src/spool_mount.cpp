@@ -1,0 +1,255 @@
+// How the spool finds its place after a boot, and puts right what a power cut left.
+#include <algorithm>
+
+#include "noctis/spool.hpp"
+
+namespace noctis {
+
+using layout::kSlotsPerSector;
+
+namespace {
+
+// Bits that are torn may read differently each time: what matters is read this often.
+constexpr int kReads = 3;
+
+bool all_blank(const std::uint8_t* bytes, std::size_t size) {
+  return std::all_of(bytes, bytes + size, [](std::uint8_t byte) { return byte == 0xFF; });
+}
+
+int differing_bits(const layout::HeaderBytes& one, const layout::HeaderBytes& other) {
+  int bits = 0;
+  for (std::size_t i = 0; i < one.size(); ++i) {
+    for (unsigned rest = one[i] ^ other[i]; rest != 0; rest &= rest - 1) {
+      ++bits;
+    }
+  }
+  return bits;
+}
+
+}  // namespace
+
+std::optional<layout::SectorHeader> Spool::load(std::uint32_t sector_no,
+                                                layout::SectorHead& head) {
+  flash_.read(address(sector_no), reinterpret_cast<std::uint8_t*>(&head), sizeof head);
+  const auto header = layout::decode_header(head.header.data());
+  if (!header || header->sector_no != sector_no || header->owner != identity_.owner) {
+    return std::nullopt;
+  }
+  return header;
+}
+
+bool Spool::find_head() {
+  bool found = false;
+  owned_.fill(0);
+  for (std::uint32_t sector = 0; sector < flash_.sectors(); ++sector) {
+    layout::HeaderBytes bytes{};
+    flash_.read(sector * Flash::kSectorSize, bytes.data(), bytes.size());
+    const auto header = layout::decode_header(bytes.data());
+    if (!header || header->sector_no % flash_.sectors() != sector) {
+      continue;
+    }
+    set_owned(sector, header->owner == identity_.owner);
+    if (!found || header->sector_no > head_) {
+      found = true;
+      head_ = header->sector_no;
+      head_header_ = bytes;
+    }
+  }
+  return found;
+}
+
+bool Spool::blank(std::uint32_t sector, std::uint32_t from) {
+  std::array<std::uint8_t, Flash::kPageSize> page{};
+  for (std::uint32_t at = from; at < Flash::kSectorSize;) {
+    const std::uint32_t size = Flash::kPageSize - at % Flash::kPageSize;
+    flash_.read(sector * Flash::kSectorSize + at, page.data(), size);
+    if (!all_blank(page.data(), size)) {
+      return false;
+    }
+    at += size;
+  }
+  return true;
+}
+
+// A cut in the very first header leaves a chip that is not quite blank. Nothing but a header
+// can be torn there, because no slot is written before a header is valid; the next blank sector
+// serves. Anything else without a header is somebody's data.
+Spool::Mount Spool::begin_on_blank_chip() {
+  std::optional<std::uint32_t> first;
+  for (std::uint32_t sector = 0; sector < flash_.sectors(); ++sector) {
+    if (!blank(sector, layout::kHeaderSize)) {
+      return Mount::unreadable;
+    }
+    bool header_blank = true;
+    for (int i = 0; i < kReads; ++i) {
+      header_blank = header_blank && blank(sector, 0);
+    }
+    if (header_blank && !first) {
+      first = sector;
+    }
+  }
+  if (!first) {
+    return Mount::unreadable;
+  }
+  head_ = *first - 1;
+  next_ = kSlotsPerSector;
+  last_valid_seq_ = static_cast<std::uint32_t>(-1);
+  stream_ = identity_.new_stream;
+  stream_start_ = next_seq();
+  boot_seq_ = 1;
+  mounted_ = true;
+  return Mount::fresh;
+}
+
+// Finds the last slot in use: valid, or torn. The one behind it may look blank and be torn all
+// the same: it is burnt before the next append.
+void Spool::find_frontier() {
+  layout::Bitmap valid{};
+  read_bitmap(head_, layout::kValidOffset, valid);
+  for (int i = 1; i < kReads; ++i) {
+    layout::Bitmap again{};
+    read_bitmap(head_, layout::kValidOffset, again);
+    std::transform(valid.begin(), valid.end(), again.begin(), valid.begin(),
+                   [](std::uint8_t a, std::uint8_t b) { return std::uint8_t(a & b); });
+  }
+  next_ = 0;
+  last_valid_slot_.reset();
+  for (std::uint32_t slot = 0; slot < kSlotsPerSector; ++slot) {
+    const bool in_use = layout::cleared(valid, slot);
+    if (in_use) {
+      last_valid_slot_ = slot;
+    }
+    if (in_use || !all_blank(read_slot(head_, slot).data(), kSlotSize)) {
+      next_ = slot + 1;
+    }
+  }
+  burn_due_ = next_ < kSlotsPerSector;
+}
+
+// The sector behind the head is erased, or about to be. If its header is all but the one that
+// belongs there and it has slots in use, it is the true head and its header has rotted: its
+// seqs must not be given out again.
+bool Spool::head_rotted() {
+  auto header = layout::decode_header(head_header_.data());
+  header->sector_no = head_ + 1;
+  layout::SectorHead gap{};
+  flash_.read(address(head_ + 1), reinterpret_cast<std::uint8_t*>(&gap), sizeof gap);
+  constexpr int kRottenBits = 4;
+  const int bits = differing_bits(gap.header, layout::encode_header(*header));
+  return bits > 0 && bits <= kRottenBits && !all_blank(gap.valid.data(), gap.valid.size());
+}
+
+// Sets the boot number and the last valid seq from the newest sectors.
+void Spool::find_newest_run() {
+  boot_seq_ = 1;
+  last_valid_seq_ = next_seq() - 1;
+  bool newest = true;
+  const std::uint32_t oldest = oldest_sector();
+  for (std::uint32_t sector_no = head_ + 1; sector_no-- > oldest;) {
+    layout::SectorHead head{};
+    if (!owned(sector_no) || !load(sector_no, head)) {
+      continue;
+    }
+    for (std::uint32_t slot = kSlotsPerSector; slot-- > 0;) {
+      if (!layout::cleared(head.valid, slot)) {
+        continue;
+      }
+      if (newest) {
+        last_valid_seq_ = sector_no * kSlotsPerSector + slot;
+        newest = false;
+      }
+      const Slot bytes = read_slot(sector_no, slot);
+      if (intact(bytes) && is_run(bytes)) {
+        boot_seq_ = decode_run(bytes).boot_seq + 1;
+        return;
+      }
+    }
+  }
+}
+
+void Spool::count_backlog() {
+  undone_ = 0;
+  stream_start_ = next_seq();
+  const std::uint32_t oldest = oldest_sector();
+  for (std::uint32_t sector_no = head_ + 1; sector_no-- > oldest;) {
+    layout::SectorHead head{};
+    const auto header = owned(sector_no) ? load(sector_no, head) : std::nullopt;
+    if (!header) {
+      continue;
+    }
+    if (header->stream == stream_) {
+      stream_start_ = sector_no * kSlotsPerSector;
+    }
+    for (std::size_t i = 0; i < layout::kBitmapSize; ++i) {
+      for (unsigned bits = ~unsigned{head.valid[i]} & head.done[i]; bits != 0;
+           bits &= bits - 1) {
+        ++undone_;
+      }
+    }
+  }
+}
+
+Spool::Mount Spool::mount() {
+  mounted_ = false;
+  run_.reset();
+  run_due_ = RunReason::boot;
+  repair_due_ = burn_due_ = false;
+  undone_ = overwritten_ = damaged_ = 0;
+  if (!find_head()) {
+    return begin_on_blank_chip();
+  }
+  set_owned(head_ + 1, false);  // the gap, whatever a cut left there
+  const auto header = layout::decode_header(head_header_.data());
+  repair_due_ = mounted_ = true;
+  const bool ours = header->owner == identity_.owner && header->chip == identity_.chip;
+  if (head_rotted()) {
+    ++head_;
+    next_ = kSlotsPerSector;
+    last_valid_slot_.reset();
+    find_newest_run();
+    boot_seq_ += kSlotsPerSector;  // more boots than the lost sector can have held
+    last_valid_seq_ = next_seq() - 1;
+  } else {
+    find_frontier();
+    find_newest_run();
+  }
+  if (!ours) {
+    next_ = kSlotsPerSector;
+    burn_due_ = false;
+    last_valid_seq_ = next_seq() - 1;
+  }
+  stream_ = ours ? header->stream : identity_.new_stream;
+  count_backlog();
+  return ours ? Mount::ready : Mount::new_stream;
+}
+
+// What the cut may have left half done is done again, from what mount() saw.
+void Spool::repair() {
+  repair_due_ = false;
+  const auto header = layout::decode_header(head_header_.data());
+  if (header->sector_no == head_) {
+    flash_.program(address(head_), head_header_.data(), head_header_.size());
+  }
+  if (last_valid_slot_) {
+    clear_bits(head_, *last_valid_slot_, true, false);
+  }
+  if (burn_due_) {
+    burn_due_ = false;
+    const Slot zeros{};
+    flash_.program(slot_address(head_, next_), zeros.data(), zeros.size());
+    ++next_;
+  }
+  erase_gap();
+}
+
+void Spool::format() {
+  // The head goes last: a format that is cut short leaves a spool that knows its seqs.
+  const std::uint32_t sectors = flash_.sectors();
+  const std::uint32_t newest = find_head() ? head_ % sectors : 0;
+  for (std::uint32_t i = 1; i <= sectors; ++i) {
+    flash_.erase((newest + i) % sectors);
+  }
+  mount();
+}
+
+}  // namespace noctis
