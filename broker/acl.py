@@ -10,13 +10,12 @@ from collections.abc import Iterable
 from typing import Final, Protocol
 
 from noctis.errors import ConfigurationError, IdentityError
-from noctis.identity import DeviceId, app_username
+from noctis.identity import SERVICE_PREFIX, DeviceId, app_username, check_name
 from noctis.topics import ROOT
 
 __all__ = ["Account", "render_acl", "render_passwords"]
 
 _HASH: Final = re.compile(r"\$7\$[1-9][0-9]{0,8}\$[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+")
-_SERVICE: Final = re.compile(r"svc-([a-z]+)-([0-9]{1,4})")
 
 _PATTERNS: Final = (
     f"pattern write {ROOT}/up/+/%u/#",
@@ -85,7 +84,8 @@ def render_passwords(accounts: Iterable[Account]) -> str:
 def render_acl(accounts: Iterable[Account]) -> str:
     """Return Mosquitto's ACL file: the devices' patterns, then each other account's topics.
 
-    Raises ConfigurationError for a user name that is no device, app or known service.
+    A service of an unknown kind gets no topics. Raises ConfigurationError for a user name
+    that is no device, app or service.
     """
     blocks = ["\n".join(_PATTERNS)]
     for username in sorted(account.username for account in accounts):
@@ -103,16 +103,15 @@ def _topics(username: str) -> tuple[str, ...]:
             return ()
         if "@" in username:
             return _app_topics(username)
+        check_name(username, "service")
     except IdentityError as error:
         message = f"account {username!r} cannot be: {error}"
         raise ConfigurationError(message) from error
-    service = _SERVICE.fullmatch(username)
-    if service is None or service[1] not in _RIGHTS:
-        message = f"account {username!r} is no device, app or known service"
-        known = ", ".join(sorted(_RIGHTS))
-        hint = f"write tenant/device, app@tenant, or svc-<kind>-<n> with a kind of {known}"
+    if not username.startswith(SERVICE_PREFIX):
+        message = f"account {username!r} is no device, app or service"
+        hint = f"write tenant/device, app@tenant, or {SERVICE_PREFIX}<kind>-<n>"
         raise ConfigurationError(message, hint=hint)
-    return _RIGHTS[service[1]]
+    return _RIGHTS.get(username.split("-")[1], ())
 
 
 def _app_topics(username: str) -> tuple[str, ...]:
