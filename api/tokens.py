@@ -1,0 +1,184 @@
+"""Access tokens: JSON Web Tokens signed with Ed25519 (RFC 8725, RFC 9068)."""
+
+import os
+import time
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_urlsafe
+from threading import Lock
+from typing import Any, Final
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+from filelock import FileLock
+
+from noctis.errors import ConfigurationError, IdentityError, NoctisError
+from noctis.identity import Principal, check_tenant
+
+__all__ = ["AUDIENCE", "ISSUER", "LIFETIME_S", "Keyring", "SigningKey", "TokenError"]
+
+ISSUER: Final = "noctis"
+AUDIENCE: Final = "noctis-api"
+LIFETIME_S: Final = 15 * 60
+ALGORITHM: Final = "EdDSA"
+TYPE: Final = "at+jwt"
+LOCK_SECONDS: Final = 10.0
+_REQUIRED: Final = ("iss", "aud", "exp", "iat", "sub", "jti", "tenant", "scope")
+
+
+class TokenError(NoctisError):
+    """A token that is expired, forged, or was made for somebody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """An Ed25519 key and its id, the key's RFC 7638 thumbprint."""
+
+    kid: str
+    private: Ed25519PrivateKey
+
+    @classmethod
+    def of(cls, private: Ed25519PrivateKey) -> "SigningKey":
+        """Return the key with its id."""
+        members = f'{{"crv":"Ed25519","kty":"OKP","x":"{_public_x(private)}"}}'
+        return cls(_base64(sha256(members.encode()).digest()), private)
+
+    @property
+    def jwk(self) -> dict[str, str]:
+        """The public half, as a member of a JSON Web Key Set."""
+        names = {"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": ALGORITHM}
+        return {**names, "kid": self.kid, "x": _public_x(self.private)}
+
+
+class Keyring:
+    """The keys of a folder: the newest signs, all of them verify.
+
+    The folder gets its first key on first use. A key is one PEM file, mode 0600, named after
+    the moment of its making; so ``rotate`` lets two keys overlap, and deleting an old file
+    retires a key. Other processes see such changes with their next token.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._changed_ns = 0
+        self._keys: dict[str, SigningKey] = {}
+        self._lock = Lock()
+        self._ensure_key()
+
+    def keys(self) -> dict[str, SigningKey]:
+        """Return the keys by id, the oldest first."""
+        with self._lock:
+            changed_ns = self._folder.stat().st_mtime_ns
+            if changed_ns != self._changed_ns:
+                loaded = [_load(path) for path in sorted(self._folder.glob("*.pem"))]
+                self._keys = {key.kid: key for key in loaded}
+                self._changed_ns = changed_ns
+            return self._keys
+
+    def rotate(self) -> SigningKey:
+        """Make a new key that signs from now on; the ones before still verify."""
+        key = SigningKey.of(Ed25519PrivateKey.generate())
+        pem = key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        path = self._folder / f"{time.time_ns():020d}.pem"
+        draft = path.with_suffix(".new")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(pem)
+            file.flush()
+            os.fsync(descriptor)
+        draft.rename(path)
+        return key
+
+    def issue(self, principal: Principal, *, now: float | None = None) -> str:
+        """Return a token for ``principal`` that lasts for LIFETIME_S seconds."""
+        [*_, key] = self.keys().values()
+        issued = int(time.time() if now is None else now)
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": principal.subject,
+            "client_id": principal.subject,
+            "tenant": principal.tenant,
+            "scope": " ".join(sorted(principal.scopes)),
+            "iat": issued,
+            "exp": issued + LIFETIME_S,
+            "jti": token_urlsafe(16),
+        }
+        headers = {"kid": key.kid, "typ": TYPE}
+        return jwt.encode(claims, key.private, ALGORITHM, headers=headers)
+
+    def verify(self, token: str) -> Principal:
+        """Return whom a token speaks for; raise TokenError when it must not be trusted."""
+        try:
+            header = jwt.get_unverified_header(token)
+            key = self.keys().get(header.get("kid", ""))
+            if key is None or header.get("typ") != TYPE:
+                message = "the token was not made here"
+                raise TokenError(message, hint="get one from POST /v1/auth/token")
+            claims = jwt.decode(
+                token,
+                key.private.public_key(),
+                algorithms=[ALGORITHM],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                options={"require": list(_REQUIRED)},
+            )
+        except jwt.ExpiredSignatureError as error:
+            message = "the token has expired"
+            raise TokenError(message, hint="get a new one from POST /v1/auth/token") from error
+        except jwt.InvalidTokenError as error:
+            message = "the token is not valid"
+            raise TokenError(message, hint="get one from POST /v1/auth/token") from error
+        return _principal(claims)
+
+    def jwks(self) -> dict[str, list[dict[str, str]]]:
+        """Return the JSON Web Key Set with which others can verify our tokens."""
+        return {"keys": [key.jwk for key in self.keys().values()]}
+
+    def _ensure_key(self) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with FileLock(self._folder / ".lock", timeout=LOCK_SECONDS):
+            if not self.keys():
+                self.rotate()
+
+
+def _principal(claims: dict[str, Any]) -> Principal:
+    tenant, scope = claims["tenant"], claims["scope"]
+    if not isinstance(tenant, str) or not isinstance(scope, str):
+        message = "the token's claims are of a wrong type"
+        raise TokenError(message)
+    try:
+        check_tenant(tenant)
+    except IdentityError as error:
+        message = "the token names no tenant"
+        raise TokenError(message) from error
+    return Principal(claims["sub"], tenant, frozenset(scope.split()))
+
+
+def _load(path: Path) -> SigningKey:
+    try:
+        private = load_pem_private_key(path.read_bytes(), password=None)
+    except (ValueError, OSError) as error:
+        message = f"{path} is no readable key"
+        raise ConfigurationError(message, hint="delete it; a new one is made") from error
+    if not isinstance(private, Ed25519PrivateKey):
+        message = f"{path} is no Ed25519 key"
+        raise ConfigurationError(message, hint="delete it; a new one is made")
+    return SigningKey.of(private)
+
+
+def _public_x(private: Ed25519PrivateKey) -> str:
+    return _base64(private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
+
+
+def _base64(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
