@@ -1,0 +1,150 @@
+"""``noctis up`` as a newcomer uses it: start, look, add, stop, start again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from noctis.childproc import free_port
+
+pytestmark = [pytest.mark.broker, pytest.mark.postgres, pytest.mark.timeout(240)]
+NOCTIS = Path(sys.executable).with_name("noctis")
+
+
+@contextmanager
+def platform(var: Path, *arguments: str) -> Iterator[dict[str, Any]]:
+    """Run ``noctis up`` on a folder; yield its run file; end it with SIGTERM."""
+    port = str(free_port())
+    errors = var.with_suffix(".errors")
+    with errors.open("a") as file:
+        process = subprocess.Popen(
+            [NOCTIS, "up", "--var", var, "--api-port", port, *arguments],
+            stderr=file,
+            stdout=file,
+        )
+    try:
+        yield wait_until_it_runs(var, process, errors)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(timeout=60)
+    assert code == 0, errors.read_text()
+    assert not (var / "run.json").exists()
+
+
+def wait_until_it_runs(
+    var: Path, process: subprocess.Popen[bytes], errors: Path
+) -> dict[str, Any]:
+    for _ in range(600):
+        assert process.poll() is None, errors.read_text()
+        try:
+            run: dict[str, Any] = json.loads((var / "run.json").read_text())
+        except (OSError, ValueError):
+            run = {"processes": {}}
+        if (var / "credentials.json").exists() and "api" in run["processes"]:
+            return run
+        time.sleep(0.1)
+    pytest.fail(f"the platform does not come up: {errors.read_text()}")
+
+
+def noctis(*arguments: str) -> dict[str, Any]:
+    result = subprocess.run(
+        [NOCTIS, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    value: dict[str, Any] = json.loads(result.stdout)
+    return value
+
+
+def items(url: str, bearer: str) -> list[dict[str, Any]]:
+    headers = {"Authorization": f"Bearer {bearer}"}
+    reply = httpx.get(url, headers=headers, timeout=10).raise_for_status()
+    page: list[dict[str, Any]] = reply.json()["items"]
+    return page
+
+
+def token(api: str, account: dict[str, str]) -> str:
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": account["username"],
+        "client_secret": account["password"],
+    }
+    reply = httpx.post(f"{api}/v1/auth/token", data=form, timeout=10).raise_for_status()
+    text: str = reply.json()["access_token"]
+    return text
+
+
+def wait_for_predictions(
+    api: str, bearer: str, device: str, count: int
+) -> list[dict[str, Any]]:
+    url = f"{api}/v1/devices/{device}/predictions?since=2020-01-01T00:00:00Z"
+    for _ in range(300):
+        found = items(url, bearer)
+        if len(found) >= count:
+            return found
+        time.sleep(0.2)
+    pytest.fail(f"only {len(found)} predictions after a minute")
+
+
+def test_a_newcomer_sees_epochs_and_stages_and_finds_them_again(tmp_path: Path) -> None:
+    var = tmp_path / "var"
+    with platform(var, "--speed", "max") as run:
+        account = json.loads((var / "credentials.json").read_text())["app"]
+        bearer = token(run["api"], account)
+        assert [d["name"] for d in get(f"{run['api']}/v1/devices", bearer)["items"]] == [
+            "bedroom"
+        ]
+        first = wait_for_predictions(run["api"], bearer, "bedroom", 20)
+        night = noctis("night", "show", "home/bedroom", "--var", str(var), "--json")
+        assert len(night["stages"]) >= 20
+    with platform(var, "--no-device") as run:
+        bearer = token(run["api"], account)
+        again = wait_for_predictions(run["api"], bearer, "bedroom", len(first))
+    assert again[: len(first)] == first
+
+
+def test_a_device_that_is_added_while_the_platform_runs_can_send(tmp_path: Path) -> None:
+    var = tmp_path / "var"
+    with platform(var, "--no-device") as run:
+        assert noctis("tenant", "add", "hotel", "--var", str(var), "--json") == {
+            "tenant": "hotel"
+        }
+        added = noctis("device", "add", "hotel/room-1", "--var", str(var), "--json")
+        app = noctis("app", "add", "desk@hotel", "--var", str(var), "--json")
+        played = subprocess.run(
+            [
+                NOCTIS.with_name("noctis-device"),
+                *("--tenant", "hotel", "--device", "room-1", "--hours", "0.25", "--once"),
+                *("--port", str(run["broker"]["port"]), "--speed", "max"),
+                *("--nor", tmp_path / "nor", "--log", tmp_path / "log"),
+            ],
+            env={**os.environ, "NOCTIS_DEVICE_PASSWORD": added["password"]},
+            timeout=60,
+            check=False,
+        )
+        assert played.returncode == 0
+        bearer = token(run["api"], app)
+        assert len(wait_for_predictions(run["api"], bearer, "room-1", 30)) == 30
+    assert (tmp_path / "log").read_text().count("\n") == 30
+
+
+def test_a_second_platform_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    var = tmp_path / "var"
+    with platform(var, "--no-device"):
+        second = subprocess.run(
+            [NOCTIS, "up", "--var", var, "--api-port", str(free_port())],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert second.returncode == 1
+    assert "runs on" in second.stderr
