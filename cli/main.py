@@ -8,6 +8,7 @@ import typer
 from cli import admin, demo_command, model, night, up
 from cli.output import complain
 from noctis.errors import NoctisError
+from noctis.telemetry import configure_logging
 
 __all__ = ["app", "main"]
 
@@ -29,6 +30,7 @@ app.add_typer(model.app, name="model")
 
 def main() -> None:
     """Run a command; an error that Noctis can name ends it with a line and exit code 1."""
+    configure_logging("noctis", level="warning")
     try:
         app()
     except NoctisError as error:
