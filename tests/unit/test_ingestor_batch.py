@@ -1,0 +1,173 @@
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import pytest
+
+from ingestor.batch import FRAMES, Batcher, Outcome
+from ingestor.bridge import Letter, read
+from noctis.errors import StorageError, StorageUnavailableError
+from noctis.identity import DeviceId
+
+DEVICE = DeviceId("t1", "d1")
+AWAY, REFUSED = StorageUnavailableError("away"), StorageError("refused")
+
+
+class MemoryStore:
+    """A store that can be held, be away, and choke on poison, as the database can."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[bytes]] = []
+        self.condemned: list[bytes] = []
+        self.failures = 0
+        self.open = asyncio.Event()
+        self.open.set()
+        self.aside_works = True
+
+    async def commit(self, letters: Sequence[Letter]) -> Sequence[Outcome | None]:
+        await self.open.wait()
+        if self.failures:
+            self.failures -= 1
+            raise AWAY
+        if any(it.payload == b"poison" for it in letters):
+            raise REFUSED
+        self.batches.append([it.payload for it in letters])
+        return [self._outcome(it, 0) for it in letters]
+
+    async def condemn(self, letter: Letter, error: Exception) -> Outcome | None:
+        if not self.aside_works:
+            raise REFUSED from error
+        self.condemned.append(letter.payload)
+        return None
+
+    def _outcome(self, letter: Letter, code: int) -> Outcome:
+        return Outcome(DEVICE, 7, int(letter.payload), 1, code)
+
+
+class Bench:
+    """A batcher at work, and what it confirmed."""
+
+    def __init__(self, capacity: int = 10_000) -> None:
+        self.store = MemoryStore()
+        self.confirmed: list[int] = []
+        self.settled: list[bytes] = []
+        self.batcher = Batcher(self.store, self._confirm, capacity=capacity)
+
+    def _confirm(self, outcomes: Sequence[Outcome]) -> None:
+        self.confirmed += [it.first for it in outcomes]
+
+    async def send(self, payload: bytes, generation: int = 1, qos: int = 1) -> None:
+        letter = read("noctis/v1/up/1/t1/d1/epochs", payload)
+        await self.batcher.submit(letter, generation=generation, qos=qos)
+        self.settled.append(payload)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():  # noqa: ASYNC110 - what we wait for has no event
+                await asyncio.sleep(0.001)
+
+
+def at_work(
+    scene: Callable[[Bench, asyncio.TaskGroup], Awaitable[None]], **options: int
+) -> None:
+    async def main() -> None:
+        bench = Bench(**options)
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            running = group.create_task(bench.batcher.run())
+            await scene(bench, group)
+            running.cancel()
+
+    asyncio.run(main())
+
+
+def test_a_letter_is_settled_only_after_its_commit() -> None:
+    async def scene(bench: Bench, group: asyncio.TaskGroup) -> None:
+        bench.store.open.clear()
+        group.create_task(bench.send(b"1"))
+        await asyncio.sleep(0.05)
+        assert (bench.settled, bench.confirmed) == ([], [])
+        assert bench.batcher.oldest_s() >= 0.05
+        bench.store.open.set()
+        await bench.until(lambda: bench.settled == [b"1"])
+        assert bench.confirmed == [1]
+        assert bench.batcher.oldest_s() == 0.0
+
+    at_work(scene)
+
+
+def test_what_arrives_during_a_commit_makes_up_the_next_batch() -> None:
+    async def scene(bench: Bench, group: asyncio.TaskGroup) -> None:
+        bench.store.open.clear()
+        group.create_task(bench.send(b"0"))
+        await asyncio.sleep(0.02)
+        for number in range(1, FRAMES + 101):
+            group.create_task(bench.send(str(number).encode()))
+        await asyncio.sleep(0.02)
+        bench.store.open.set()
+        await bench.until(lambda: len(bench.settled) == FRAMES + 101)
+        assert [len(it) for it in bench.store.batches] == [1, FRAMES, 100]
+        assert bench.confirmed == list(range(FRAMES + 101))
+
+    at_work(scene)
+
+
+def test_while_the_database_is_away_nothing_is_settled_and_nothing_is_lost() -> None:
+    async def scene(bench: Bench, group: asyncio.TaskGroup) -> None:
+        bench.store.failures = 2
+        for number in range(5):
+            group.create_task(bench.send(str(number).encode()))
+        await asyncio.sleep(0.02)
+        assert bench.settled == bench.confirmed == []
+        await bench.until(lambda: len(bench.settled) == 5)
+        assert bench.store.batches == [[b"0", b"1", b"2", b"3", b"4"]]
+
+    at_work(scene)
+
+
+def test_poison_is_found_and_put_aside_and_the_rest_is_stored() -> None:
+    async def scene(bench: Bench, group: asyncio.TaskGroup) -> None:
+        bench.store.open.clear()
+        payloads = [b"poison" if n in {3, 40} else str(n).encode() for n in range(64)]
+        for payload in payloads:
+            group.create_task(bench.send(payload))
+        await asyncio.sleep(0.02)
+        bench.store.open.set()
+        await bench.until(lambda: len(bench.settled) == 64)
+        assert bench.store.condemned == [b"poison", b"poison"]
+        assert sorted(bench.confirmed) == [n for n in range(64) if n not in {3, 40}]
+
+    at_work(scene)
+
+
+def test_where_even_the_dead_letters_fail_nothing_is_settled_until_they_work() -> None:
+    async def scene(bench: Bench, group: asyncio.TaskGroup) -> None:
+        bench.store.aside_works = False
+        group.create_task(bench.send(b"poison"))
+        await asyncio.sleep(0.3)
+        assert bench.settled == []
+        bench.store.aside_works = True
+        await bench.until(lambda: bench.settled == [b"poison"])
+
+    at_work(scene)
+
+
+@pytest.mark.parametrize(("generation", "qos", "dropped"), [(1, 0, 3), (2, 1, 0), (1, 1, None)])
+def test_with_no_room_left_only_what_will_come_again_is_let_go(
+    generation: int, qos: int, dropped: int | None
+) -> None:
+    """At QoS 0 the new letter goes, after a reconnect the oldest, at QoS 1 none."""
+
+    async def scene(bench: Bench, group: asyncio.TaskGroup) -> None:
+        bench.store.open.clear()
+        group.create_task(bench.send(b"100"))
+        await asyncio.sleep(0.02)
+        for number in range(3):
+            group.create_task(bench.send(str(number).encode()))
+        await asyncio.sleep(0.02)
+        group.create_task(bench.send(b"3", generation, qos))
+        await asyncio.sleep(0.02)
+        assert bench.settled == ([] if dropped is None else [str(dropped).encode()])
+        bench.store.open.set()
+        await bench.until(lambda: len(bench.settled) == 5)
+        assert set(bench.confirmed) == {100, 0, 1, 2, 3} - {dropped}
+
+    at_work(scene, capacity=3)
