@@ -1,0 +1,54 @@
+"""What the ingestor tells monitors; no label names a device."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+__all__ = [
+    "ACKS_UNSENT",
+    "BATCHES",
+    "COMMIT_SECONDS",
+    "CONFLICTS",
+    "DEAD_LETTERS",
+    "DROPPED",
+    "DUPLICATES",
+    "FRAMES_PER_BATCH",
+    "LAG_SECONDS",
+    "OLDEST_SECONDS",
+    "RETRIES",
+    "ROWS",
+    "WAITING",
+]
+
+_FAST: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 120)
+_SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+
+BATCHES: Final = Counter("noctis_ingest_batches", "Transactions committed")
+ROWS: Final = Counter("noctis_ingest_rows", "Epochs stored")
+DUPLICATES: Final = Counter("noctis_ingest_duplicates", "Epochs that were stored already")
+CONFLICTS: Final = Counter(
+    "noctis_ingest_conflicts", "Epochs that were stored already with another payload"
+)
+DEAD_LETTERS: Final = Counter(
+    "noctis_ingest_dead_letters", "Messages put aside, by reason", ["reason"]
+)
+DROPPED: Final = Counter(
+    "noctis_ingest_dropped", "Messages let go unstored; their devices send them again"
+)
+ACKS_UNSENT: Final = Counter(
+    "noctis_ingest_acks_unsent", "Acknowledgements without a connection to send them on"
+)
+RETRIES: Final = Counter("noctis_ingest_retries", "Commits that failed and were tried again")
+FRAMES_PER_BATCH: Final = Histogram(
+    "noctis_ingest_batch_frames", "Messages of a transaction", buckets=_SIZES
+)
+COMMIT_SECONDS: Final = Histogram(
+    "noctis_ingest_commit_seconds", "From taking a batch to its commit", buckets=_FAST
+)
+LAG_SECONDS: Final = Histogram(
+    "noctis_ingest_lag_seconds", "From a message's arrival to its commit", buckets=_FAST
+)
+OLDEST_SECONDS: Final = Gauge(
+    "noctis_ingest_oldest_unacknowledged_seconds", "Age of the oldest message in hand"
+)
+WAITING: Final = Gauge("noctis_ingest_waiting", "Messages in hand")
