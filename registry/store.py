@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -23,10 +23,11 @@ from filelock import FileLock, Timeout
 from noctis.errors import ModelError
 from registry.manifest import Manifest, read_manifest, verify
 
-__all__ = ["CHAMPION", "DEFAULT_NAME", "Alias", "Registry", "Switch"]
+__all__ = ["ALIASES", "CHAMPION", "DEFAULT_NAME", "Alias", "Registry", "Switch"]
 
 Alias = Literal["champion", "challenger", "shadow"]
 CHAMPION: Final = "champion"
+ALIASES: Final[tuple[Alias, ...]] = get_args(Alias)
 DEFAULT_NAME: Final = "stager"
 LOCK_SECONDS: Final = 10.0
 
@@ -42,6 +43,10 @@ class Switch:
     previous: str | None
     approver: str | None
     reason: str
+
+    def as_json(self) -> dict[str, str | None]:
+        """Return the switch as the history keeps it."""
+        return asdict(self)
 
 
 class Registry:
@@ -112,9 +117,9 @@ class Registry:
         self, alias: Alias, version: str, *, approver: str | None = None, reason: str = ""
     ) -> Switch:
         """Let ``alias`` point at ``version``, whose files are verified first."""
-        if alias not in get_args(Alias):
+        if alias not in ALIASES:
             message = f"{alias!r} is no alias"
-            raise ModelError(message, hint=f"one of {', '.join(get_args(Alias))}")
+            raise ModelError(message, hint=f"one of {', '.join(ALIASES)}")
         verify(self.version_folder(version))
         with self._locked():
             return self._switch(
@@ -172,9 +177,8 @@ class Registry:
         return switch
 
     def _record(self, switch: Switch) -> None:
-        fields = {name: getattr(switch, name) for name in Switch.__slots__}
         with (self.folder / "history.jsonl").open("ab") as file:
-            file.write(json.dumps(fields).encode() + b"\n")
+            file.write(json.dumps(switch.as_json()).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
 

@@ -1,0 +1,178 @@
+"""``noctis model``: train, list, show, promote and roll back models."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.markdown import Markdown
+from rich.table import Table
+
+from cli.local import DEFAULT_VAR, Var
+from cli.output import Json, out, print_json, progress
+from inference.model import DEFAULT_FOLDER, Model
+from noctis.settings import Settings
+from registry.manifest import CARD, Manifest, read_manifest
+from registry.store import ALIASES, DEFAULT_NAME, Alias, Registry, Switch
+
+__all__ = ["app"]
+
+app: Final = typer.Typer(help="Models: train, promote, roll back.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Option("--name", help="Which model.")]
+AliasOption = Annotated[Alias, typer.Option("--alias", help="Which alias.")]
+Approver = Annotated[str | None, typer.Option(help="Who answers for the switch.")]
+Reason = Annotated[str, typer.Option(help="Why, for the history.")]
+SHIPPED: Final = "shipped"
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Option(help="Folder of nights.", exists=True, file_okay=False)],
+    *,
+    name: Name = DEFAULT_NAME,
+    seed: Annotated[int, typer.Option(help="Seed of folds and trees.")] = 0,
+    jobs: Annotated[int, typer.Option(help="Processes to use.", min=1)] = 1,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Write here instead of publishing.")
+    ] = None,
+    attribution: Annotated[
+        Path | None,
+        typer.Option(help="Markdown on the data's origin, for the card.", exists=True),
+    ] = None,
+    var: Var = DEFAULT_VAR,
+    json: Json = False,
+) -> None:
+    """Train a model on nights, cross-validate it by subject, and publish it."""
+    from training import train as training  # noqa: PLC0415 - scikit-learn is an extra
+    from training.trees import Parameters  # noqa: PLC0415 - scikit-learn is an extra
+
+    order = training.Order(
+        data=data,
+        name=name,
+        parameters=Parameters(seed=seed),
+        attribution=attribution.read_text("utf-8") if attribution else "",
+        jobs=jobs,
+    )
+    manifest = training.train(order, Settings(var=var), out=folder, progress=_report)
+    _tell(json, _as_json(manifest, []), f"{manifest.full_name}: {_figures(manifest)}")
+    if folder is None:
+        progress(f"it serves after: noctis model promote {manifest.version}")
+
+
+@app.command("list")
+def list_versions(
+    *, name: Name = DEFAULT_NAME, var: Var = DEFAULT_VAR, json: Json = False
+) -> None:
+    """List the versions, their figures, and who points at them."""
+    registry = Registry(Settings(var=var).models, name)
+    rows = []
+    if name == DEFAULT_NAME:
+        serves = [] if registry.resolve() else [ALIASES[0]]
+        rows.append(_as_json(read_manifest(DEFAULT_FOLDER), [SHIPPED, *serves]))
+    aliases = {alias: registry.resolve(alias) for alias in ALIASES}
+    for version in registry.versions():
+        pointing = [alias for alias, target in aliases.items() if target == version]
+        rows.append(_as_json(registry.manifest(version), pointing))
+    if json:
+        print_json(rows)
+        return
+    table = Table("version", "aliases", "kappa", "95 %", "macro-F1", "subjects", box=None)
+    for row in rows:
+        low, high = row["kappa_interval"]
+        figures = (f"{row['kappa']:.3f}", f"{low:.3f} to {high:.3f}", f"{row['macro_f1']:.3f}")
+        table.add_row(row["version"], " ".join(row["aliases"]), *figures, str(row["subjects"]))
+    out.print(table)
+
+
+@app.command()
+def show(
+    version: Annotated[str, typer.Argument(help="A version, an alias, or 'shipped'.")],
+    *,
+    name: Name = DEFAULT_NAME,
+    var: Var = DEFAULT_VAR,
+    json: Json = False,
+) -> None:
+    """Show a version's card, after its files and golden vectors were checked."""
+    registry = Registry(Settings(var=var).models, name)
+    folder = DEFAULT_FOLDER
+    pointed = {str(alias): registry.resolve(alias) or SHIPPED for alias in ALIASES}
+    version = pointed.get(version, version)
+    if version != SHIPPED:
+        folder = registry.version_folder(version)
+    manifest = Model.load(folder).manifest
+    if json:
+        print_json(manifest.model_dump(mode="json"))
+        return
+    out.print(Markdown((folder / CARD).read_text("utf-8")))
+
+
+@app.command()
+def promote(
+    version: Annotated[str, typer.Argument(help="A published version.")],
+    *,
+    alias: AliasOption = "champion",
+    approver: Approver = None,
+    reason: Reason = "",
+    name: Name = DEFAULT_NAME,
+    var: Var = DEFAULT_VAR,
+    json: Json = False,
+) -> None:
+    """Let an alias point at a version; running workers load a new champion at once."""
+    registry = Registry(Settings(var=var).models, name)
+    Model.load(registry.version_folder(version))
+    switch = registry.promote(alias, version, approver=approver, reason=reason)
+    _tell_switch(json, switch)
+
+
+@app.command()
+def rollback(
+    *,
+    alias: AliasOption = "champion",
+    approver: Approver = None,
+    reason: Reason = "",
+    name: Name = DEFAULT_NAME,
+    var: Var = DEFAULT_VAR,
+    json: Json = False,
+) -> None:
+    """Let an alias point where it pointed before its last promotion."""
+    registry = Registry(Settings(var=var).models, name)
+    _tell_switch(json, registry.rollback(alias, approver=approver, reason=reason))
+
+
+def _report(what: str, done: int, total: int) -> None:
+    progress(f"{what}: {done + 1} of {total}")
+
+
+def _figures(manifest: Manifest) -> str:
+    figures = manifest.figures
+    low, high = figures.kappa_interval
+    return (
+        f"kappa {figures.kappa:.3f} ({low:.3f} to {high:.3f}), "
+        f"macro-F1 {figures.macro_f1:.3f}, cross-validated by subject"
+    )
+
+
+def _as_json(manifest: Manifest, aliases: Sequence[str]) -> dict[str, Any]:
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "aliases": list(aliases),
+        "created": manifest.created.isoformat(),
+        "kappa": manifest.figures.kappa,
+        "kappa_interval": list(manifest.figures.kappa_interval),
+        "macro_f1": manifest.figures.macro_f1,
+        "subjects": len(manifest.figures.subjects),
+    }
+
+
+def _tell_switch(json: bool, switch: Switch) -> None:  # noqa: FBT001 - handed through
+    target = switch.version or SHIPPED
+    _tell(json, switch.as_json(), f"{switch.alias}: {switch.previous or SHIPPED} → {target}")
+
+
+def _tell(json: bool, value: dict[str, Any], text: str) -> None:  # noqa: FBT001 - handed through
+    if json:
+        print_json(value)
+    else:
+        out.print(text)

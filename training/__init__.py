@@ -1,0 +1,1 @@
+"""Training and evaluation: nights through the firmware, features, trees, figures, a model."""

@@ -1,0 +1,157 @@
+"""From a trained classifier to a model's folder: ONNX, golden vectors, card, manifest."""
+
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from skl2onnx import to_onnx  # type: ignore[import-untyped]
+from skl2onnx.common.data_types import FloatTensorType  # type: ignore[import-untyped]
+from sklearn.pipeline import Pipeline  # type: ignore[import-untyped]
+
+from inference.context import FEATURE_COUNT, FEATURE_NAMES, Rows, night_features
+from inference.model import Model
+from noctis.errors import ModelError
+from noctis.features import COUNT, FEATURES, quantise
+from noctis.stages import LABELS
+from registry.manifest import ARTEFACT, CARD, GOLDEN, MANIFEST, Figures, Golden, Manifest, Night
+from training.card import write_card
+from training.datasets import Recording
+from training.features import Table
+from training.trees import Parameters
+
+__all__ = ["build", "made_up_night", "to_artefact"]
+
+OPSET: Final = 17
+TOLERANCE: Final = 1e-4
+GIT_SECONDS: Final = 5.0
+GOLDEN_EPOCHS: Final = 240
+GOLDEN_EVERY: Final = 20
+_LIBRARIES: Final = ("numpy", "scikit-learn", "skl2onnx", "onnx", "onnxruntime")
+
+
+def to_artefact(classifier: Pipeline) -> bytes:
+    """Return the classifier as ONNX: ``features`` (n, F) in, ``probabilities`` (n, 4) out."""
+    trees = classifier.named_steps["trees"]
+    graph = to_onnx(
+        classifier,
+        initial_types=[("features", FloatTensorType([None, FEATURE_COUNT]))],
+        options={id(trees): {"zipmap": False}},
+        target_opset=OPSET,
+    )
+    graph.doc_string = ""
+    return bytes(graph.SerializeToString(deterministic=True))
+
+
+def build(
+    folder: Path,
+    *,
+    name: str,
+    classifier: Pipeline,
+    figures: Figures,
+    recordings: Sequence[Recording],
+    tables: Sequence[Table],
+    parameters: Parameters,
+    parent: str | None = None,
+    attribution: str = "",
+) -> Manifest:
+    """Write a whole model into the empty ``folder`` and return its manifest.
+
+    The ONNX model has to give the classifier's probabilities on all ``tables``; ModelError
+    otherwise. The version is the day and the artefact's hash.
+    """
+    artefact = to_artefact(classifier)
+    created = datetime.now(UTC).replace(microsecond=0)
+    manifest = Manifest(
+        name=name,
+        version=f"{created:%Y%m%d}-{sha256(artefact).hexdigest()[:8]}",
+        created=created,
+        parent=parent,
+        commit=_commit(),
+        files={},
+        features=FEATURE_NAMES,
+        classes=LABELS,
+        seed=parameters.seed,
+        parameters=parameters.as_dict(),
+        figures=figures,
+        nights=tuple(sorted((r.night for r in recordings), key=_by_name)),
+        libraries={library: version_of(library) for library in _LIBRARIES},
+    )
+    model = Model(manifest, artefact)
+    for table in tables:
+        _check_equal(model, classifier, table.features)
+    contents = {
+        ARTEFACT: artefact,
+        GOLDEN: _golden(model).model_dump_json().encode(),
+        CARD: write_card(manifest, len(artefact), attribution).encode(),
+    }
+    files = {file: sha256(content).hexdigest() for file, content in contents.items()}
+    manifest = manifest.model_copy(update={"files": files})
+    contents[MANIFEST] = (manifest.model_dump_json(indent=1) + "\n").encode()
+    for file, content in contents.items():
+        (folder / file).write_bytes(content)
+    Model.load(folder)
+    return manifest
+
+
+def made_up_night(epochs: int, *, seed: int) -> Rows:
+    """Return a made-up night's rows, shape (epochs, 16): nobody's data, for golden vectors.
+
+    Every feature wanders through its range; some are missing for a while, and so is the
+    sleeper.
+    """
+    random = np.random.default_rng(seed)
+    low, high = np.array([(f.minimum, f.maximum) for f in FEATURES]).T
+    walk = np.cumsum(random.normal(0, 0.08, (epochs, COUNT)), axis=0)
+    share = 0.3 + 0.2 * np.sin(walk) + 0.03 * random.normal(size=(epochs, COUNT))
+    values = low + np.clip(share, 0, 1) * (high - low) * 0.6
+    values[random.random((epochs, COUNT)) < 0.03] = np.nan  # noqa: PLR2004 - a share
+    values[epochs // 3 : epochs // 2, 5:9] = np.nan
+    in_bed = np.ones(epochs, bool)
+    in_bed[epochs // 2 : epochs // 2 + 8] = False
+    return np.column_stack((quantise(values), in_bed)).astype(np.int16)
+
+
+def _golden(model: Model) -> Golden:
+    rows = made_up_night(GOLDEN_EPOCHS, seed=7)
+    at = [*range(0, GOLDEN_EPOCHS, GOLDEN_EVERY), GOLDEN_EPOCHS - 1]
+    features = night_features(rows, at)
+    return Golden(
+        codes=rows[:, :COUNT].tolist(),
+        in_bed=(rows[:, COUNT] == 1).tolist(),
+        rows=at,
+        features=[[None if np.isnan(v) else v for v in row] for row in features.tolist()],
+        probabilities=model.predict(features).tolist(),
+    )
+
+
+def _check_equal(model: Model, classifier: Pipeline, rows: NDArray[np.float32]) -> None:
+    difference = np.abs(model.predict(rows) - classifier.predict_proba(rows)).max()
+    if not difference <= TOLERANCE:
+        message = f"the ONNX model is {difference:.2g} off the trained classifier"
+        raise ModelError(message, hint="are skl2onnx and protobuf of the locked versions?")
+
+
+def _by_name(night: Night) -> str:
+    return night.name
+
+
+def _commit() -> str | None:
+    """Return the commit of the code that trains, None where there is no repository."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607 - whichever git there is
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=GIT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
