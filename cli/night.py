@@ -1,14 +1,18 @@
 """``noctis night``: a device's night in the terminal."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
+from cli.hypnogram import draw
 from cli.local import DEFAULT_VAR, Var, opened
-from cli.output import Json
+from cli.output import Json, out, print_json
+from noctis.epoch import EPOCH_SECONDS
 from noctis.errors import ConfigurationError
 from noctis.identity import DeviceId
+from noctis.stages import Stage
 from noctis.storage import predictions
 
 __all__ = ["app"]
@@ -44,3 +48,27 @@ def show(
     if not rows:
         message = f"{device} has no stage in the {hours:g} h before {end:%Y-%m-%d %H:%M} UTC"
         raise ConfigurationError(message, hint="look further back with --hours, or --until")
+    if json:
+        print_json({"device": device, "stages": [_as_json(row) for row in rows]})
+        return
+    begin, last = rows[0].epoch_start, rows[-1].epoch_start
+    title = f"{device}  {begin:%Y-%m-%d %H:%M} to {last:%H:%M} UTC"
+    out.print(draw(_on_grid(rows), title=title))
+
+
+def _on_grid(rows: Sequence[predictions.Staged]) -> list[Stage | None]:
+    """Return one stage an epoch from the first row to the last; None where there is none."""
+    begin = rows[0].epoch_start
+    places = [round((row.epoch_start - begin).total_seconds() / EPOCH_SECONDS) for row in rows]
+    night: list[Stage | None] = [None] * (places[-1] + 1)
+    for place, row in zip(places, rows, strict=True):
+        night[place] = row.stage
+    return night
+
+
+def _as_json(row: predictions.Staged) -> dict[str, Any]:
+    return {
+        "t": row.epoch_start.isoformat(),
+        "stage": None if row.stage is None else row.stage.label,
+        "model": row.model,
+    }

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from training.evaluate import accuracy, confusion, kappa
 
 from noctis.epoch import EPOCH_SECONDS
 from noctis.stages import Stage
 from noctis.storage.census import Census
+from training.evaluate import accuracy, confusion, kappa
 
 __all__ = [
     "Agreement",
@@ -90,7 +90,7 @@ def judge(
     arrivals: Mapping[Key, float],
     reference: Sequence[Stage | None],
     *,
-    night_in_training: bool,
+    in_training: bool,
     seconds: float,
 ) -> Report:
     """Return the report of a night: ``log`` is what the device made, and the only truth."""
@@ -104,7 +104,7 @@ def judge(
         duplicates=len(counted.records) - len(stored) + len(log) - len(made),
         predicted=len({(stream, seq) for stream, seq, _ in counted.stages}),
         agreement=_agreement(stages_by_epoch(log, counted, len(reference)), reference),
-        night_in_training=night_in_training,
+        night_in_training=in_training,
         latency_ms=_latency(log, arrivals),
         seconds=round(seconds, 2),
     )
@@ -125,11 +125,15 @@ def stages_by_epoch(log: Sequence[Entry], counted: Census, epochs: int) -> list[
 def _agreement(
     predicted: Sequence[Stage | None], reference: Sequence[Stage | None]
 ) -> Agreement | None:
-    pairs = [(p, r) for p, r in zip(predicted, reference, strict=True) if r is not None]
-    both = [(int(p), int(r)) for p, r in pairs if p is not None]
-    if not both:
+    pairs = [
+        (int(scored), int(stage))
+        for stage, scored in zip(predicted, reference, strict=True)
+        if stage is not None and scored is not None
+    ]
+    if not pairs:
         return None
-    table = confusion(*np.array(both).T)
+    scored, stages = np.array(pairs).T
+    table = confusion(scored.astype(np.int8), stages)
     return Agreement(round(kappa(table), 4), round(accuracy(table), 4))
 
 

@@ -99,9 +99,8 @@ def test_a_newcomer_sees_epochs_and_stages_and_finds_them_again(tmp_path: Path) 
     with platform(var, "--speed", "max") as run:
         account = json.loads((var / "credentials.json").read_text())["app"]
         bearer = token(run["api"], account)
-        assert [d["name"] for d in get(f"{run['api']}/v1/devices", bearer)["items"]] == [
-            "bedroom"
-        ]
+        [device] = items(f"{run['api']}/v1/devices", bearer)
+        assert device["name"] == "bedroom"
         first = wait_for_predictions(run["api"], bearer, "bedroom", 20)
         night = noctis("night", "show", "home/bedroom", "--var", str(var), "--json")
         assert len(night["stages"]) >= 20

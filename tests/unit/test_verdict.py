@@ -30,7 +30,7 @@ def report(
     arrivals: Mapping[Key, float] = MappingProxyType({}),
     reference: Sequence[Stage | None] = (None, None, None),
 ) -> Report:
-    return judge(log, counted, arrivals, reference, night_in_training=False, seconds=1.0)
+    return judge(log, counted, arrivals, reference, in_training=False, seconds=1.0)
 
 
 def census(*rows: tuple[int, str], stages: dict[int, int | None] | None = None) -> Census:
