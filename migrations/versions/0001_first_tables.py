@@ -34,6 +34,7 @@ CODES = (
 TABLES = (
     "dead_letters",
     "predictions",
+    "settled",
     "models",
     "outbox",
     "epochs_untimed",
@@ -173,6 +174,13 @@ def _predictions() -> None:
         sa.UniqueConstraint("name", "version"),
     )
     op.create_table(
+        "settled",
+        sa.Column("model_id", sa.Integer, sa.ForeignKey("models.id"), nullable=False),
+        _column("shard", sa.SmallInteger),
+        _time("until"),
+        sa.PrimaryKeyConstraint("model_id", "shard"),
+    )
+    op.create_table(
         "predictions",
         _column("tenant_id", sa.Integer),
         _column("device_id", sa.Integer),
@@ -184,7 +192,6 @@ def _predictions() -> None:
         *(sa.Column(name, sa.REAL) for name in ("p_wake", "p_light", "p_deep", "p_rem")),
         _time("created_at", now=True),
         sa.PrimaryKeyConstraint("device_id", "stream", "seq", "model_id"),
-        sa.Index(None, "device_id", "epoch_start"),
         sa.CheckConstraint("stage BETWEEN 0 AND 3", name="stage"),
     )
 

@@ -1,5 +1,6 @@
 """What is stored of a device, row by row: for whoever checks it against the device's log."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +62,7 @@ def _all_epochs(number: int | None) -> Select[tuple[int, ...]]:
     return select(parts).order_by(parts.c.stream, parts.c.seq)
 
 
-def _hex(rows: list[tuple[int, ...]]) -> list[str]:
+def _hex(rows: Sequence[Sequence[int]]) -> list[str]:
     if not rows:
         return []
     table = np.array([tuple(row) for row in rows], dtype=object)

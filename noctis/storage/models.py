@@ -44,6 +44,7 @@ __all__ = [
     "outbox",
     "predictions",
     "runs",
+    "settled",
     "streams",
     "tenants",
 ]
@@ -193,6 +194,15 @@ models: Final = Table(
     UniqueConstraint("name", "version"),
 )
 
+settled: Final = Table(
+    "settled",
+    metadata,
+    Column("model_id", ForeignKey("models.id"), nullable=False),
+    Column("shard", SmallInteger, nullable=False),
+    _time("until"),
+    PrimaryKeyConstraint("model_id", "shard"),
+)
+
 predictions: Final = Table(
     "predictions",
     metadata,
@@ -209,7 +219,6 @@ predictions: Final = Table(
     Column("p_rem", REAL, nullable=True),
     _time("created_at", now=True),
     PrimaryKeyConstraint("device_id", "stream", "seq", "model_id"),
-    Index(None, "device_id", "epoch_start"),
     CheckConstraint("stage BETWEEN 0 AND 3", name="stage"),
 )
 

@@ -1,0 +1,112 @@
+"""A device's epochs in physical units, on one time line."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from noctis.features import COUNT, NAMES
+from noctis.storage import devices
+from noctis.storage.runs import signed, unsigned
+
+__all__ = ["Cursor", "Epoch", "Extent", "extent", "read"]
+
+Cursor = tuple[datetime, int, int]
+"""Where a page ends: (epoch_start, stream, seq) of its last epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """An epoch of 30 s: its start (UTC) and how that is known, and its features by name.
+
+    ``placement``: ``device``, ``corrected``, ``anchored`` or ``estimated``; ``values`` are in
+    the units of ``noctis.features``, None = missing.
+    """
+
+    epoch_start: datetime
+    placement: str
+    stream: int
+    seq: int
+    in_bed: bool
+    values: dict[str, float | None]
+
+    @property
+    def cursor(self) -> Cursor:
+        """The page's end, if this is its last epoch."""
+        return self.epoch_start, self.stream, self.seq
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How many epochs there are, and the starts of the first and the last one."""
+
+    count: int
+    first: datetime | None
+    last: datetime | None
+
+
+_READ: Final = text(f"""
+SELECT epoch_start, placement, stream, seq, in_bed, {", ".join(NAMES)}
+  FROM epoch_values
+ WHERE device_id = :device AND epoch_start >= :since AND epoch_start < :until
+   AND (epoch_start, stream, seq) > (:epoch_start, :stream, :seq)
+ ORDER BY epoch_start, stream, seq
+ LIMIT :limit
+""")  # noqa: S608 - the names are the schema's
+_EXTENT: Final = text("""
+SELECT count(*), min(epoch_start), max(epoch_start)
+  FROM epoch_timeline
+ WHERE device_id = :device AND epoch_start >= :since AND epoch_start < :until
+""")
+_LOWEST: Final = -(1 << 63)
+
+
+def read(
+    tenant: str,
+    connection: Connection,
+    device: str,
+    since: datetime,
+    until: datetime,
+    *,
+    limit: int = 1000,
+    after: Cursor | None = None,
+) -> list[Epoch]:
+    """Return up to ``limit`` epochs with since <= start < until, in order of their start.
+
+    ``after``: continue behind the epoch of that cursor. Raise NotFoundError when the tenant
+    has no such device.
+    """
+    start, stream, seq = after or (since, unsigned(_LOWEST), -1)
+    rows = connection.execute(
+        _READ,
+        {
+            "device": devices.get(tenant, connection, device).id,
+            "since": since,
+            "until": until,
+            "epoch_start": start,
+            "stream": signed(stream),
+            "seq": seq,
+            "limit": limit,
+        },
+    )
+    return [
+        Epoch(
+            row.epoch_start,
+            row.placement,
+            unsigned(row.stream),
+            row.seq,
+            row.in_bed,
+            dict(zip(NAMES, row[-COUNT:], strict=True)),
+        )
+        for row in rows
+    ]
+
+
+def extent(
+    tenant: str, connection: Connection, device: str, since: datetime, until: datetime
+) -> Extent:
+    """Return how many epochs of a device start in a span of time, and the ends of them."""
+    key = devices.get(tenant, connection, device).id
+    row = connection.execute(_EXTENT, {"device": key, "since": since, "until": until}).one()
+    return Extent(*row)

@@ -1,0 +1,152 @@
+"""Sleep stages as models judged them: exactly one for each epoch and model version."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from noctis.stages import Stage
+from noctis.storage import devices
+from noctis.storage.models import models
+from noctis.storage.runs import signed, unsigned
+from noctis.storage.settling import unsettled
+from noctis.storage.stretches import Stretch, context
+
+__all__ = [
+    "Prediction",
+    "Probabilities",
+    "Staged",
+    "Stretch",
+    "context",
+    "model_id",
+    "read",
+    "store",
+    "unsettled",
+]
+
+Probabilities = tuple[float, float, float, float]
+"""Of wake, light, deep and rem, as the numbers of ``noctis.stages.Stage`` order them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A model's judgement of an epoch; stage and probabilities None where it gives none.
+
+    ``epoch_start`` is the stored epoch's: None where its run has no clock.
+    """
+
+    device_id: int
+    stream: int
+    seq: int
+    epoch_start: datetime | None
+    stage: Stage | None
+    probabilities: Probabilities | None
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A stored stage with its place on the time line; ``model`` is ``name@version``."""
+
+    epoch_start: datetime
+    stream: int
+    seq: int
+    stage: Stage | None
+    probabilities: Probabilities | None
+    model: str
+
+
+_STORE: Final = text("""
+INSERT INTO predictions (tenant_id, device_id, stream, seq, model_id, epoch_start, stage,
+                         p_wake, p_light, p_deep, p_rem)
+SELECT d.tenant_id, n.device_id, n.stream, n.seq, :model, n.epoch_start, n.stage,
+       n.p_wake, n.p_light, n.p_deep, n.p_rem
+  FROM unnest(CAST(:device_id AS integer[]), CAST(:stream AS bigint[]),
+              CAST(:seq AS bigint[]), CAST(:epoch_start AS timestamptz[]),
+              CAST(:stage AS smallint[]), CAST(:p0 AS real[]), CAST(:p1 AS real[]),
+              CAST(:p2 AS real[]), CAST(:p3 AS real[]))
+       AS n(device_id, stream, seq, epoch_start, stage, p_wake, p_light, p_deep, p_rem)
+  JOIN devices d ON d.id = n.device_id
+ ORDER BY n.device_id, n.stream, n.seq
+ON CONFLICT DO NOTHING
+""")
+# An epoch that several models judged shows the newest one's judgement.
+_READ: Final = text("""
+SELECT DISTINCT ON (t.epoch_start, t.stream, t.seq)
+       t.epoch_start, t.stream, t.seq, p.stage, p.p_wake, p.p_light, p.p_deep, p.p_rem,
+       m.name || '@' || m.version AS model
+  FROM epoch_timeline t
+  JOIN predictions p ON p.device_id = t.device_id AND p.stream = t.stream AND p.seq = t.seq
+  JOIN models m ON m.id = p.model_id
+ WHERE t.device_id = :device AND t.epoch_start >= :since AND t.epoch_start < :until
+   AND (CAST(:model AS text) IS NULL OR m.name || '@' || m.version = :model)
+ ORDER BY t.epoch_start, t.stream, t.seq, p.model_id DESC
+""")
+
+
+def model_id(connection: Connection, name: str, version: str) -> int:
+    """Return the surrogate key of a model's version, made at its first use."""
+    query = select(models.c.id).where(models.c.name == name, models.c.version == version)
+    known: int | None = connection.scalar(query)
+    if known is not None:
+        return known
+    connection.execute(
+        insert(models).values(name=name, version=version).on_conflict_do_nothing()
+    )
+    made: int = connection.execute(query).scalar_one()
+    return made
+
+
+def store(connection: Connection, model_id: int, rows: Sequence[Prediction]) -> int:
+    """Store judgements of a model; return how many were new. What is stored already stays."""
+    if not rows:
+        return 0
+    chances = [row.probabilities or (None, None, None, None) for row in rows]
+    done = connection.execute(
+        _STORE,
+        {
+            "model": model_id,
+            "device_id": [row.device_id for row in rows],
+            "stream": [signed(row.stream) for row in rows],
+            "seq": [row.seq for row in rows],
+            "epoch_start": [row.epoch_start for row in rows],
+            "stage": [None if row.stage is None else int(row.stage) for row in rows],
+            **{f"p{stage:d}": [four[stage] for four in chances] for stage in Stage},
+        },
+    )
+    return done.rowcount
+
+
+def read(
+    tenant: str,
+    connection: Connection,
+    device: str,
+    since: datetime,
+    until: datetime,
+    *,
+    model: str | None = None,
+) -> list[Staged]:
+    """Return the stages of a device's epochs with since <= start < until, by their start.
+
+    ``model``: only of this ``name@version``; else of the newest model that judged the epoch.
+    Raise NotFoundError when the tenant has no such device.
+    """
+    key = devices.get(tenant, connection, device).id
+    rows = connection.execute(
+        _READ, {"device": key, "since": since, "until": until, "model": model}
+    )
+    return [_staged(row) for row in rows]
+
+
+def _staged(row: Row[Any]) -> Staged:
+    known = row.p_wake is not None
+    return Staged(
+        row.epoch_start,
+        unsigned(row.stream),
+        row.seq,
+        None if row.stage is None else Stage(row.stage),
+        (row.p_wake, row.p_light, row.p_deep, row.p_rem) if known else None,
+        row.model,
+    )

@@ -1,0 +1,330 @@
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from sqlalchemy import Engine, text
+
+from noctis.epoch import Frame, Run
+from noctis.features import FEATURES, dequantise
+from noctis.identity import DeviceId
+from noctis.stages import Stage
+from noctis.storage import devices, epochs, predictions, tenants
+from noctis.storage.engine import transaction
+from noctis.storage.errors import NotFoundError
+from noctis.storage.ingest import Received, ingest
+from noctis.storage.predictions import Prediction, Stretch
+from noctis.topics import shard_of
+
+pytestmark = pytest.mark.postgres
+
+BED = DeviceId("home", "bed")
+COT = DeviceId("home", "cot")
+STREAM = 0xFEDCBA9876543210
+
+
+def frame(
+    first: int,
+    count: int,
+    *,
+    run_seq: int = 0,
+    utc: datetime | None,
+    tick_s: int = 10,
+    stream: int = STREAM,
+) -> Frame:
+    random = np.random.default_rng(first)
+    codes = np.stack([random.integers(0, 1 << f.bits, count) for f in FEATURES], axis=1)
+    run = Run(0, 0, 1, tick_s, 0 if utc is None else int(utc.timestamp()))
+    in_bed = random.random(count) < 0.5
+    return Frame(stream, first, run_seq, run, codes.astype(np.int16), in_bed)
+
+
+@pytest.fixture
+def home(engine: Engine) -> Engine:
+    with transaction(engine) as connection:
+        for tenant, names in {"home": ("bed", "cot"), "away": ("bed",)}.items():
+            tenants.add(connection, tenant)
+            for name in names:
+                devices.add(tenant, connection, name)
+    return engine
+
+
+@pytest.fixture
+def start() -> datetime:
+    """The start of the first epoch: some minutes ago, as live epochs are."""
+    return datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=30)
+
+
+def send(engine: Engine, *frames: Frame, device: DeviceId = BED, backlog: bool = False) -> None:
+    with transaction(engine) as connection:
+        verdicts = ingest(connection, [Received(device, one, backlog) for one in frames])
+    assert {verdict.code for verdict in verdicts} == {0}
+
+
+def model(engine: Engine, version: str = "1") -> int:
+    with transaction(engine) as connection:
+        return predictions.model_id(connection, "tcn", version)
+
+
+def look(
+    engine: Engine, key: int, *, limit: int = 5000, shards: set[int] | None = None
+) -> list[Stretch]:
+    with transaction(engine) as connection:
+        return predictions.unsettled(connection, key, limit=limit, shards=shards)
+
+
+def settle(engine: Engine, key: int, stretches: list[Stretch]) -> int:
+    rows = [
+        Prediction(one.device_id, one.stream, int(seq), begin, Stage.REM, (0.1, 0.2, 0.3, 0.4))
+        for one in stretches
+        for seq, begin in zip(one.seq, one.epoch_start, strict=True)
+    ]
+    with transaction(engine) as connection:
+        return predictions.store(connection, key, rows)
+
+
+def notes(engine: Engine) -> int:
+    with transaction(engine) as connection:
+        return connection.execute(text("SELECT count(*) FROM outbox")).scalar_one()
+
+
+def test_a_models_key_is_made_once(home: Engine) -> None:
+    assert model(home) == model(home)
+    assert model(home, "2") != model(home)
+
+
+def test_unsettled_epochs_come_as_they_were_sent(home: Engine, start: datetime) -> None:
+    sent = frame(3, 4, run_seq=1, utc=start, tick_s=70)
+    send(home, sent)
+    [found] = look(home, model(home))
+    assert found.stream == STREAM
+    assert found.seq.tolist() == [3, 4, 5, 6]
+    assert found.epoch_start == tuple(start + timedelta(seconds=30 * k) for k in range(1, 5))
+    assert found.boot.tolist() == [1] * 4
+    assert found.tick_s.tolist() == [100, 130, 160, 190]
+    assert (found.in_bed == sent.in_bed).all()
+    assert (found.codes == sent.codes).all()
+
+
+def test_epochs_are_grouped_by_stream_in_order_of_seq(home: Engine, start: datetime) -> None:
+    send(home, frame(5, 2, utc=start), frame(1, 2, utc=start), frame(1, 1, utc=start, stream=9))
+    send(home, frame(1, 3, utc=start, stream=8), device=COT)
+    found = {one.stream: one.seq.tolist() for one in look(home, model(home))}
+    assert found == {STREAM: [1, 2, 5, 6], 9: [1], 8: [1, 2, 3]}
+
+
+def test_settled_epochs_do_not_come_again_and_each_version_has_its_own(
+    home: Engine, start: datetime
+) -> None:
+    send(home, frame(1, 4, utc=start))
+    assert settle(home, model(home), look(home, model(home))) == 4
+    assert look(home, model(home)) == []
+    [again] = look(home, model(home, "2"))
+    assert settle(home, model(home, "2"), [again]) == 4
+    assert settle(home, model(home, "2"), [again]) == 0
+
+
+def test_untimed_epochs_are_settled_too(home: Engine) -> None:
+    send(home, frame(1, 3, utc=None))
+    [found] = look(home, model(home))
+    assert found.epoch_start == (None, None, None)
+    assert settle(home, model(home), [found]) == 3
+    assert look(home, model(home)) == []
+
+
+@pytest.mark.parametrize("clock", [True, False])
+def test_late_epochs_come_by_their_note_which_goes_when_they_are_settled(
+    home: Engine, start: datetime, *, clock: bool
+) -> None:
+    long_ago = start - timedelta(days=40) if clock else None
+    send(home, frame(1, 4, utc=long_ago), frame(5, 4, utc=long_ago), backlog=True)
+    key = model(home)
+    with transaction(home) as connection:  # not received lately either
+        connection.execute(text("UPDATE epochs_untimed SET received_at = '2025-02-01+00'"))
+    [found] = look(home, key)
+    assert found.seq.tolist() == list(range(1, 9))
+    assert notes(home) == 2
+    settle(home, key, [found])
+    assert look(home, key) == []
+    assert notes(home) == 0
+
+
+def test_what_came_while_no_settler_ran_is_found_by_the_next_look(
+    home: Engine, start: datetime
+) -> None:
+    key = model(home)
+    assert look(home, key) == []  # everything up to now is settled
+    with transaction(home) as connection:  # ... and that was two days ago
+        connection.execute(text("UPDATE settled SET until = until - interval '2 days'"))
+        ingest(
+            connection,
+            [Received(BED, frame(1, 4, utc=start - timedelta(days=1)))],
+            now=start - timedelta(days=1),
+        )
+    [found] = look(home, key)
+    assert found.seq.tolist() == [1, 2, 3, 4]
+
+
+def test_a_limit_is_worked_through_piece_by_piece(home: Engine, start: datetime) -> None:
+    send(home, frame(1, 10, utc=start))
+    send(home, frame(1, 10, utc=start, stream=5), device=COT)
+    key, sizes = model(home), []
+    while found := look(home, key, limit=8):
+        sizes.append(settle(home, key, found))
+    assert sizes == [8, 8, 4]
+
+
+def test_a_settler_sees_the_devices_of_its_own_shards_alone(
+    home: Engine, start: datetime
+) -> None:
+    send(home, frame(1, 2, utc=start))
+    send(home, frame(1, 2, utc=start, stream=5), device=COT)
+    assert shard_of(BED) != shard_of(COT)
+    [found] = look(home, model(home), shards={shard_of(COT)})
+    assert found.stream == 5
+
+
+def test_the_context_is_the_last_epochs_before_a_seq(home: Engine, start: datetime) -> None:
+    later = start + timedelta(minutes=5)
+    parts = [
+        frame(1, 3, utc=start),
+        frame(5, 2, run_seq=4, utc=None, tick_s=200),
+        frame(11, 4, run_seq=10, utc=later, tick_s=310),
+    ]
+    send(home, *parts)
+    send(home, frame(20, 4, run_seq=19, utc=later, stream=6))
+    with transaction(home) as connection:
+        key = devices.get("home", connection, "bed").id
+        found = predictions.context(connection, key, STREAM, 13, 4)
+        whole = predictions.context(connection, key, STREAM, 100, 50)
+        nothing = predictions.context(connection, key, STREAM, 1, 50)
+    assert found.seq.tolist() == [5, 6, 11, 12]
+    assert found.epoch_start == (None, None, later, later + timedelta(seconds=30))
+    assert found.tick_s.tolist() == [200, 230, 310, 340]
+    assert whole.seq.tolist() == [1, 2, 3, 5, 6, 11, 12, 13, 14]
+    assert (whole.codes == np.concatenate([part.codes for part in parts])).all()
+    assert len(nothing) == 0
+    assert nothing.codes.shape == (0, len(FEATURES))
+
+
+def test_a_context_reaches_over_many_short_runs(home: Engine, start: datetime) -> None:
+    runs = [
+        frame(2 * k + 1, 1, run_seq=2 * k, utc=start + timedelta(seconds=30 * k))
+        for k in range(30)
+    ]
+    send(home, *runs)
+    with transaction(home) as connection:
+        key = devices.get("home", connection, "bed").id
+        found = predictions.context(connection, key, STREAM, 60, 20)
+    assert found.seq.tolist() == list(range(21, 60, 2))
+
+
+def test_stages_are_read_in_order_with_the_newest_model_first(
+    home: Engine, start: datetime
+) -> None:
+    send(home, frame(1, 3, utc=start))
+    found = look(home, model(home))
+    settle(home, model(home), found)
+    newer = [Prediction(found[0].device_id, STREAM, 2, found[0].epoch_start[1], None, None)]
+    until = start + timedelta(hours=1)
+    with transaction(home) as connection:
+        predictions.store(connection, predictions.model_id(connection, "tcn", "2"), newer)
+        rows = predictions.read("home", connection, "bed", start, until)
+        old = predictions.read("home", connection, "bed", start, until, model="tcn@1")
+        part = predictions.read("home", connection, "bed", start + timedelta(seconds=30), until)
+    assert [row.seq for row in rows] == [1, 2, 3]
+    assert [row.model for row in rows] == ["tcn@1", "tcn@2", "tcn@1"]
+    assert [row.stage for row in rows] == [Stage.REM, None, Stage.REM]
+    assert rows[1].probabilities is None
+    assert rows[0].probabilities == pytest.approx((0.1, 0.2, 0.3, 0.4))
+    assert (rows[0].epoch_start, rows[0].stream) == (start, STREAM)
+    assert [row.model for row in old] == ["tcn@1"] * 3
+    assert [row.seq for row in part] == [2, 3]
+
+
+def test_stages_of_untimed_epochs_appear_once_the_clock_is_learnt(
+    home: Engine, start: datetime
+) -> None:
+    send(home, frame(1, 2, utc=None, tick_s=40))
+    settle(home, model(home), look(home, model(home)))
+    send(home, frame(4, 1, run_seq=3, utc=start + timedelta(seconds=100), tick_s=140))
+    with transaction(home) as connection:
+        rows = predictions.read("home", connection, "bed", start, start + timedelta(hours=1))
+    assert [row.epoch_start for row in rows] == [start, start + timedelta(seconds=30)]
+
+
+def test_epochs_are_read_in_physical_units(home: Engine, start: datetime) -> None:
+    sent = frame(1, 40, utc=start)
+    send(home, sent)
+    with transaction(home) as connection:
+        rows = epochs.read("home", connection, "bed", start, start + timedelta(hours=1))
+    values = np.array(
+        [[np.nan if v is None else v for v in row.values.values()] for row in rows]
+    )
+    np.testing.assert_allclose(values, dequantise(sent.codes), rtol=1e-12, atol=1e-12)
+    assert [row.in_bed for row in rows] == sent.in_bed.tolist()
+    assert {row.placement for row in rows} == {"device"}
+    assert rows[39].epoch_start == start + timedelta(seconds=30 * 39)
+
+
+def test_pages_of_epochs_follow_each_other_without_gap_or_double(
+    home: Engine, start: datetime
+) -> None:
+    send(home, frame(1, 20, utc=start), frame(1, 20, utc=start, stream=3))
+    pages, cursor = [], None
+    with transaction(home) as connection:
+        while page := epochs.read(
+            "home", connection, "bed", start, start + timedelta(hours=1), limit=7, after=cursor
+        ):
+            pages.append(len(page))
+            cursor = page[-1].cursor
+        extent = epochs.extent("home", connection, "bed", start, start + timedelta(hours=1))
+    assert pages == [7, 7, 7, 7, 7, 5]
+    assert extent == epochs.Extent(40, start, start + timedelta(seconds=570))
+
+
+def test_untimed_epochs_are_placed_by_a_later_clock_of_the_same_boot_or_estimated(
+    home: Engine, start: datetime
+) -> None:
+    receipt = start + timedelta(minutes=20)
+    with transaction(home) as connection:
+        ingest(connection, [Received(BED, frame(1, 2, utc=None, tick_s=40))], now=receipt)
+        span = (start - timedelta(hours=1), start + timedelta(hours=1))
+        before = epochs.read("home", connection, "bed", *span)
+        anchor = frame(4, 1, run_seq=3, utc=start + timedelta(seconds=100), tick_s=140)
+        ingest(connection, [Received(BED, anchor)], now=receipt)
+        after = epochs.read("home", connection, "bed", *span)
+    assert [row.placement for row in before] == ["estimated", "estimated"]
+    assert [row.epoch_start for row in before] == [
+        receipt - timedelta(seconds=60),
+        receipt - timedelta(seconds=30),
+    ]
+    assert [row.placement for row in after] == ["anchored", "anchored", "device"]
+    assert [row.epoch_start for row in after] == [
+        start,
+        start + timedelta(seconds=30),
+        start + timedelta(seconds=100),
+    ]
+
+
+def test_a_runs_shift_moves_its_epochs_in_the_view_alone(home: Engine, start: datetime) -> None:
+    send(home, frame(1, 1, utc=start), frame(3, 1, run_seq=2, utc=start + timedelta(minutes=5)))
+    with transaction(home) as connection:
+        connection.execute(text("UPDATE runs SET shift = '90 s' WHERE run_seq = 0"))
+        rows = epochs.read("home", connection, "bed", start, start + timedelta(hours=1))
+    assert [(row.seq, row.placement) for row in rows] == [(1, "corrected"), (3, "device")]
+    assert rows[0].epoch_start == start + timedelta(seconds=90)
+
+
+def test_another_tenant_sees_nothing(home: Engine, start: datetime) -> None:
+    send(home, frame(1, 4, utc=start))
+    settle(home, model(home), look(home, model(home)))
+    span = (start, start + timedelta(hours=1))
+    with transaction(home) as connection:
+        assert epochs.read("away", connection, "bed", *span) == []
+        assert predictions.read("away", connection, "bed", *span) == []
+        assert epochs.extent("away", connection, "bed", *span).count == 0
+        for tenant, device in (("away", "cot"), ("nobody", "bed")):
+            with pytest.raises(NotFoundError):
+                epochs.read(tenant, connection, device, *span)
+            with pytest.raises(NotFoundError):
+                predictions.read(tenant, connection, device, *span)
