@@ -1,0 +1,62 @@
+"""``python -m inference``: tell live stages, and settle what is stored."""
+
+import argparse
+import sys
+from typing import Final
+
+from inference.model import active
+from inference.worker import CONNECTIONS, Worker, link_of
+from noctis import settings as settings_module
+from noctis.errors import ModelError, NoctisError
+from noctis.settings import Settings, parse_shards
+from noctis.storage.database import Database
+from noctis.supervise import Service, run
+from noctis.telemetry import configure_logging
+
+# The settler computes in a thread; the live worker must not wait 5 ms for each turn of it.
+SWITCH_S: Final = 0.0005
+
+
+def main() -> int:
+    """Run until SIGTERM; 2 for settings that make no sense, 1 for anything else."""
+    parser = argparse.ArgumentParser(prog="python -m inference", description=__doc__)
+    parser.add_argument("--shards", help="the shards to serve: 0-63, 0-31 or 0,5,9")
+    arguments = parser.parse_args()
+    try:
+        settings = settings_module.load()
+        shards = parse_shards(arguments.shards) if arguments.shards else settings.shard_set
+    except NoctisError as error:
+        sys.stderr.write(f"inference: {error}\n")
+        return 2
+    configure_logging("inference", form=settings.log_format, level=settings.log_level)
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        return _serve(settings, shards)
+    except ModelError as error:
+        sys.stderr.write(f"inference: {error}\n")
+        return 1
+
+
+def _serve(settings: Settings, shards: frozenset[int]) -> int:
+    model = active(settings)
+    database = Database(settings, application="noctis-inference", connections=CONNECTIONS)
+    worker = Worker(link_of(settings), database, model, shards)
+    service = Service(
+        name="inference",
+        work=(worker.run,),
+        ready=lambda: worker.ready,
+        drain=worker.drain,
+    )
+    failures: list[str] = []
+    try:
+        run(service, metrics_port=settings.metrics_port)
+    except* NoctisError as group:
+        failures = [str(failure) for failure in group.exceptions]
+    finally:
+        database.close()
+    sys.stderr.writelines(f"inference: {failure}\n" for failure in failures)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

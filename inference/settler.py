@@ -1,0 +1,253 @@
+"""The settler: every stored epoch gets one prediction of each model version that serves.
+
+It reads what is stored, so it misses nothing that is stored, however an epoch came. Hints of
+the live worker lead it to new epochs within a second; looks into the database, each minute and
+whenever the ingestor notes a late frame, to all others.
+
+A prediction rests on the session's last epochs by sequence number, as they are stored at that
+moment. Epochs that come late and fill a gap before epochs that are settled are settled
+themselves; those behind them keep the prediction that they have, as the app showed it.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, cast
+
+import anyio.to_thread
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+from inference.agenda import REACH, Agenda, Hint, Job
+from inference.context import DEPTH, Context
+from inference.contexts import Past
+from inference.history import past_of
+from inference.model import Model
+from inference.serving import Serving
+from inference.stage import is_stageable, judge
+from noctis.errors import StorageError
+from noctis.identity import DeviceId
+from noctis.mqtt import jittered
+from noctis.storage import devices, outbox, predictions
+from noctis.storage.database import Connection, Database
+from noctis.storage.errors import NotFoundError
+from noctis.storage.predictions import Prediction, Probabilities, Stretch
+
+__all__ = ["Settler"]
+
+TICK_S: Final = 0.2
+PORTION: Final = 256  # epochs a turn, under half a second of work: hints wait no longer
+HINTS: Final = 32
+JOBS: Final = 16
+CONTEXTS: Final = 4096
+LOOK_S: Final = 60.0
+LOOK_AGAIN_S: Final = 5.0
+LOOK_DEADLINE_S: Final = 60.0
+NOTES_S: Final = 1.0
+MANY: Final = 1000
+FIRST_PAUSE_S: Final = 0.5
+LAST_PAUSE_S: Final = 15.0
+
+_log = structlog.get_logger(__name__)
+_settled = Counter("noctis_settler_settled_total", "Predictions stored.")
+_failures = Counter("noctis_settler_failures_total", "Turns that failed and are tried again.")
+_waiting = Gauge("noctis_settler_waiting_epochs", "Epochs found without a prediction.")
+_hint_seconds = Histogram(
+    "noctis_settler_hint_seconds",
+    "Time from an epoch's live way to its stored prediction.",
+    buckets=(0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A job with the epochs to push into its context, oldest first, and their starts."""
+
+    job: Job
+    context: Context
+    epochs: list[Past]
+    starts: list[datetime | None]
+
+
+class Settler:
+    """Settles the stored epochs of some shards; runs for ever, whatever the database does."""
+
+    def __init__(self, database: Database, serving: Serving, shards: frozenset[int]) -> None:
+        self._database = database
+        self._serving = serving
+        self._shards = shards
+        self._agenda = Agenda()
+        self._contexts: OrderedDict[tuple[int, int], Context] = OrderedDict()
+        self._devices: dict[DeviceId, int] = {}
+        self._model_keys: dict[str, int] = {}
+        self._look_at = 0.0
+        self._notes_at = 0.0
+        self._newest_note = 0
+
+    def hint(self, device: DeviceId, stream: int, seq: int) -> None:
+        """Say that an epoch went by on its live way: it is stored by now, or soon."""
+        self._agenda.note(device, stream, seq)
+
+    async def run(self) -> None:
+        """Work until cancelled; what fails is tried again, after a pause that grows."""
+        failures = 0
+        while True:
+            try:
+                busy = await self._turn()
+            except Exception as error:  # noqa: BLE001 - nothing may end it, nor the live worker
+                self._contexts.clear()
+                self._look_at = 0.0
+                _failures.inc()
+                known = isinstance(error, StorageError | TimeoutError)
+                _log.warning("settling_failed", error=repr(error), exc_info=not known)
+                await asyncio.sleep(
+                    jittered(failures, first_s=FIRST_PAUSE_S, last_s=LAST_PAUSE_S)
+                )
+                failures += 1
+            else:
+                failures = 0
+                await asyncio.sleep(0 if busy else TICK_S)
+
+    async def _turn(self) -> bool:
+        """Follow hints, then do a portion of what waits, or look; tell whether more waits."""
+        hints = self._agenda.hints(HINTS)
+        if hints:
+            await self._follow(hints)
+        jobs = self._agenda.portion(epochs=PORTION, jobs=JOBS)
+        if jobs:
+            try:
+                await self._settle(jobs)
+            except BaseException:
+                self._agenda.put_back(jobs)
+                raise
+        elif await self._is_look_due():
+            await self._look()
+        waiting = self._agenda.waiting
+        _waiting.set(waiting)
+        return waiting > 0
+
+    async def _follow(self, hints: Sequence[Hint]) -> None:
+        """Settle what hints lead to."""
+        known = await self._database.call(lambda it: [self._key(it, h.device) for h in hints])
+        paired = [
+            (hint, Job(key, hint.stream, _seqs(hint)))
+            for hint, key in zip(hints, known, strict=True)
+            if key is not None
+        ]
+        lasts = await self._settle([job for _, job in paired])
+        found = {id(hint): last for (hint, _), last in zip(paired, lasts, strict=True)}
+        for hint in hints:
+            last = found.get(id(hint), -1)
+            is_stored = last >= hint.first
+            if is_stored:
+                _hint_seconds.observe(time.monotonic() - hint.at)
+            self._agenda.follow(hint, last if is_stored else None)
+
+    def _key(self, connection: Connection, device: DeviceId) -> int | None:
+        """Return a device's surrogate key, None for a stranger."""
+        known = self._devices.get(device)
+        if known is None:
+            try:
+                known = devices.get(device.tenant, connection, device.device).id
+            except NotFoundError:
+                return None
+            self._devices[device] = known
+        return known
+
+    async def _is_look_due(self) -> bool:
+        now = time.monotonic()
+        if now >= self._look_at:
+            return True
+        if now < self._notes_at:
+            return False
+        self._notes_at = now + NOTES_S
+        return await self._database.call(outbox.newest) > self._newest_note
+
+    async def _look(self) -> None:
+        """Ask for all that no prediction is stored of."""
+        key = await self._model_key(self._serving.model)
+
+        def work(connection: Connection) -> tuple[int, list[Stretch]]:
+            newest = outbox.newest(connection)
+            return newest, predictions.unsettled(connection, key, shards=self._shards)
+
+        self._newest_note, found = await self._database.call(work, within_s=LOOK_DEADLINE_S)
+        self._agenda.add(found)
+        epochs = sum(len(stretch) for stretch in found)
+        pause = LOOK_S if not epochs else LOOK_AGAIN_S if epochs < MANY else NOTES_S
+        self._look_at = time.monotonic() + pause
+
+    async def _settle(self, jobs: Sequence[Job]) -> list[int]:
+        """Settle jobs; return for each the last sequence number that is stored, -1: none."""
+        model = self._serving.model
+        loaded = await self._database.call(lambda it: [self._load(it, job) for job in jobs])
+        made = await anyio.to_thread.run_sync(_predict, model, loaded)
+        if made:
+            key = await self._model_key(model)
+            stored = await self._database.call(lambda it: predictions.store(it, key, made))
+            _settled.inc(stored)
+        for each in loaded:
+            self._remember(each)
+        return [
+            -1 if each.context.last_seq is None else each.context.last_seq for each in loaded
+        ]
+
+    def _load(self, connection: Connection, job: Job) -> _Loaded:
+        """Read a job's epochs, and as many before them as its context lacks."""
+        first, last = job.seqs[0], job.seqs[-1]
+        context = self._contexts.pop((job.device_id, job.stream), None)
+        newest = -1 if context is None else context.last_seq
+        if context is None or newest is None or not 0 < first - newest <= REACH:
+            context, newest, count = Context(), -1, DEPTH + last - first + 1
+        else:
+            count = last - newest
+        found = predictions.context(connection, job.device_id, job.stream, last + 1, count)
+        epochs = past_of(found)
+        begin = next((i for i, it in enumerate(epochs) if it.moment.seq > newest), len(epochs))
+        return _Loaded(job, context, epochs[begin:], list(found.epoch_start[begin:]))
+
+    def _remember(self, loaded: _Loaded) -> None:
+        self._contexts[loaded.job.device_id, loaded.job.stream] = loaded.context
+        if len(self._contexts) > CONTEXTS:
+            self._contexts.popitem(last=False)
+
+    async def _model_key(self, model: Model) -> int:
+        known = self._model_keys.get(model.full_name)
+        if known is None:
+            known = await self._database.call(
+                lambda it: predictions.model_id(it, model.name, model.version)
+            )
+            self._model_keys[model.full_name] = known
+        return known
+
+
+def _seqs(hint: Hint) -> tuple[int, ...]:
+    return tuple(range(hint.first, min(hint.last, hint.first + REACH - 1) + 1))
+
+
+def _predict(model: Model, loaded: Sequence[_Loaded]) -> list[Prediction]:
+    """Return the predictions of all jobs' epochs, by one call of the model."""
+    wanted: list[tuple[Job, Past, datetime | None]] = []
+    features = []
+    for each in loaded:
+        seqs = set(each.job.seqs)
+        for epoch, start in zip(each.epochs, each.starts, strict=True):
+            each.context.push(epoch.moment, epoch.row)
+            if epoch.moment.seq in seqs:
+                wanted.append((each.job, epoch, start))
+                vector = each.context.features() if is_stageable(epoch.row) else None
+                features.append(vector)
+    return [
+        Prediction(
+            job.device_id,
+            job.stream,
+            epoch.moment.seq,
+            start,
+            judged.stage,
+            cast("Probabilities | None", judged.probabilities),
+        )
+        for (job, epoch, start), judged in zip(wanted, judge(model, features), strict=True)
+    ]

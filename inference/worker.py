@@ -1,0 +1,61 @@
+"""The inference worker put together: live stages and settled ones, from one model."""
+
+import asyncio
+from typing import Final
+
+from inference.history import reader
+from inference.live import Live
+from inference.model import ActiveModel
+from inference.recall import LOOK_S, Recall
+from inference.serving import Serving
+from inference.settler import Settler
+from noctis.mqtt import Link
+from noctis.settings import Settings
+from noctis.storage.database import Database
+
+__all__ = ["CONNECTIONS", "Worker", "link_of"]
+
+CONNECTIONS: Final = 4
+DRAIN_S: Final = 10.0
+
+
+def link_of(settings: Settings) -> Link:
+    """Return how an inference worker with these settings reaches the broker.
+
+    The broker keeps nothing for one that is away: stages of the past are the settler's.
+    """
+    return Link(
+        settings.broker_host,
+        settings.broker_port,
+        f"svc-live-{settings.instance}",
+        settings.broker_password.get_secret_value(),
+        ca=settings.broker_ca,
+    )
+
+
+class Worker:
+    """Publishes live stages and stores settled ones, of the devices of some shards."""
+
+    def __init__(
+        self, link: Link, database: Database, model: ActiveModel, shards: frozenset[int]
+    ) -> None:
+        self._serving = Serving(model)
+        self._settler = Settler(database, self._serving, shards)
+        recall = Recall(reader(database, within_s=LOOK_S))
+        self._live = Live(link, shards, self._serving, recall, self._settler.hint)
+
+    @property
+    def ready(self) -> bool:
+        """True while epochs can arrive; the database may be away."""
+        return self._live.session.ready
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._serving.run())
+            group.create_task(self._settler.run())
+            group.create_task(self._live.run())
+
+    async def drain(self) -> None:
+        """Publish the stages in hand and leave the broker; what is unsettled stays stored."""
+        await self._live.session.stop(within_s=DRAIN_S)
