@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Select, select, union_all
+from sqlalchemy import Connection, Row, Select, select, union_all
 
 from noctis.features import NAMES
 from noctis.slot import encode_slots
@@ -62,7 +63,7 @@ def _all_epochs(number: int | None) -> Select[tuple[int, ...]]:
     return select(parts).order_by(parts.c.stream, parts.c.seq)
 
 
-def _hex(rows: Sequence[Sequence[int]]) -> list[str]:
+def _hex(rows: Sequence[Row[*tuple[Any, ...]]]) -> list[str]:
     if not rows:
         return []
     table = np.array([tuple(row) for row in rows], dtype=object)
