@@ -1,0 +1,109 @@
+"""The facade, put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any, Final
+
+import anyio
+import anyio.to_thread
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api import problems
+from api.checks import DEADLINE_S, Readiness, check_model, probe_broker
+from api.deps import Logins, State
+from api.middleware import BodyLimit, Measure
+from api.problems import Problem
+from api.routes import auth, devices, health
+from api.tokens import Keyring
+from noctis.settings import Settings, load
+from noctis.storage.database import Database, ping
+
+__all__ = ["create_app"]
+
+CONNECTIONS: Final = 5
+_DESCRIPTION: Final = """\
+Epochs and sleep stages of your devices.
+
+Get a token with the account of an app (`POST /v1/auth/token`) and send it as
+`Authorization: Bearer …`. It speaks for one tenant; what belongs to another is not found.
+Errors are `application/problem+json` (RFC 9457), those of the token endpoint OAuth's own.
+Lists come in pages: while an answer has a `next_page_token`, send it as `page_token`, with
+the other parameters as they were.
+"""
+_TAGS: Final = [
+    {"name": "auth", "description": "Access tokens"},
+    {"name": "devices", "description": "Devices, their epochs and their stages"},
+    {"name": "health", "description": "For monitors; no token"},
+]
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the facade, as uvicorn or gunicorn (``api.app:create_app()``) serve it.
+
+    Nothing is connected yet, so it starts, and says what is missing, without a database.
+    """
+    settings = settings or load()
+    database = Database(settings, application="noctis-api", connections=CONNECTIONS)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        database.close()
+
+    app = FastAPI(
+        title="Noctis",
+        version=version("noctis"),
+        description=_DESCRIPTION,
+        openapi_tags=_TAGS,
+        lifespan=lifespan,
+        openapi_url="/v1/openapi.json",
+        docs_url="/docs",
+        redoc_url=None,
+    )
+    app.state.noctis = State(
+        database=database,
+        keyring=Keyring(settings.token_keys),
+        logins=Logins(database),
+        readiness=_readiness(settings, database),
+    )
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Measure)
+    problems.install(app)
+    app.add_exception_handler(auth.OAuthError, auth.oauth_response)
+    for routes in (health, auth, devices):
+        app.include_router(routes.router)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own recipe
+    return app
+
+
+def _readiness(settings: Settings, database: Database) -> Readiness:
+    async def probe_database() -> None:
+        await database.call(ping, within_s=DEADLINE_S)
+
+    async def probe_model() -> None:
+        await anyio.to_thread.run_sync(check_model, settings, abandon_on_cancel=True)
+
+    async def probe() -> None:
+        await probe_broker(settings)
+
+    return Readiness({"database": probe_database, "broker": probe, "model": probe_model})
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """Return the description of the API, made once, with the problems' schema in it."""
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            tags=app.openapi_tags,
+            routes=app.routes,
+        )
+        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas = schema["components"]["schemas"]
+        schemas |= problem.pop("$defs")
+        schemas["Problem"] = problem
+        app.openapi_schema = schema
+    return app.openapi_schema

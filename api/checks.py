@@ -1,0 +1,129 @@
+"""Readiness: whether each thing that the facade rests on answers, and in time."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import anyio
+import structlog
+from pydantic import BaseModel, Field
+
+from inference.model import DEFAULT_FOLDER
+from noctis.errors import ModelError, NoctisError
+from noctis.settings import Settings
+from registry.manifest import verify
+from registry.store import CHAMPION, Registry
+
+__all__ = ["DEADLINE_S", "Check", "Readiness", "check_model", "probe_broker"]
+
+DEADLINE_S: Final = 2.0
+FRESH_S: Final = 1.0
+_CONNECT: Final = bytes.fromhex("10 0c 0004 4d515454 04 02 000a 0000")
+_CONNACK: Final = 0x20
+
+_log = structlog.get_logger(__name__)
+
+Probe = Callable[[], Awaitable[object]]
+
+
+class Check(BaseModel):
+    """What one probe found."""
+
+    ok: bool
+    seconds: float = Field(description="how long the probe took")
+    reason: str | None = Field(None, description="why it is not ok")
+
+
+class ProbeError(NoctisError):
+    """A dependency that answers, but not as it should."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    at: float
+    checks: dict[str, Check]
+
+
+class Readiness:
+    """Runs the probes side by side, each with a deadline; a result stays good for a second.
+
+    So whoever asks often, with or without a good reason, does not load the dependencies.
+    """
+
+    def __init__(self, probes: dict[str, Probe]) -> None:
+        self.draining = False
+        self._probes = probes
+        self._lock = anyio.Lock()
+        self._last: _Result | None = None
+
+    async def checks(self) -> dict[str, Check]:
+        """Return what each probe found."""
+        async with self._lock:
+            now = time.monotonic()
+            if self._last is None or now - self._last.at > FRESH_S:
+                self._last = _Result(now, await self._run())
+            return self._last.checks
+
+    async def _run(self) -> dict[str, Check]:
+        found: dict[str, Check] = {}
+
+        async def run(name: str, probe: Probe) -> None:
+            found[name] = await _check(probe)
+
+        async with anyio.create_task_group() as group:
+            for name, probe in self._probes.items():
+                group.start_soon(run, name, probe)
+        return {name: found[name] for name in self._probes}
+
+
+async def _check(probe: Probe) -> Check:
+    started = time.perf_counter()
+    reason = None
+    try:
+        with anyio.fail_after(DEADLINE_S):
+            await probe()
+    except TimeoutError:
+        reason = f"no answer within {DEADLINE_S:.0f} s"
+    except OSError:
+        reason = "cannot be reached"
+    except NoctisError as error:
+        reason = error.message
+    return Check(ok=reason is None, seconds=time.perf_counter() - started, reason=reason)
+
+
+async def probe_broker(settings: Settings) -> None:
+    """Send CONNECT without an account; any CONNACK, a refusal too, shows a broker at work.
+
+    An account of our own would evict another process that uses it, ourselves included.
+    Raises OSError when nobody listens and ProbeError when somebody else does.
+    """
+    context = None
+    if settings.broker_ca is not None:
+        context = ssl.create_default_context(cafile=settings.broker_ca)
+    reader, writer = await asyncio.open_connection(
+        settings.broker_host, settings.broker_port, ssl=context
+    )
+    try:
+        writer.write(_CONNECT)
+        await writer.drain()
+        answer = await reader.read(4)
+    finally:
+        writer.transport.abort()
+    if not answer or answer[0] != _CONNACK:
+        message = "what listens there is no MQTT broker"
+        raise ProbeError(message)
+
+
+def check_model(settings: Settings) -> None:
+    """Check the files of the model in use; raises ProbeError when one is damaged."""
+    registry = Registry(settings.models)
+    try:
+        version = registry.resolve(CHAMPION)
+        verify(DEFAULT_FOLDER if version is None else registry.version_folder(version))
+    except ModelError as error:
+        _log.warning("model_not_ready", error=str(error))
+        message = "it is missing or damaged; the log says more"
+        raise ProbeError(message) from error

@@ -1,0 +1,131 @@
+"""What routes ask for: the caller, the database, the keys, and who may log in."""
+
+from dataclasses import dataclass
+from typing import Annotated, Final, cast
+
+import anyio
+from fastapi import Depends, Request, Security
+from fastapi.openapi.models import OAuthFlowClientCredentials, OAuthFlows
+from fastapi.security import OAuth2, SecurityScopes
+
+from api.checks import Readiness
+from api.problems import ProblemError
+from api.scopes import APP_SCOPES
+from api.tokens import Keyring, TokenError
+from noctis.errors import IdentityError
+from noctis.identity import Principal, app_username
+from noctis.storage import accounts
+from noctis.storage.database import Database
+
+__all__ = ["Logins", "State", "caller", "database", "keyring", "logins", "readiness"]
+
+HASHERS: Final = 2
+MAX_WAITING: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What one facade is made of; ``app.state.noctis``."""
+
+    database: Database
+    keyring: Keyring
+    logins: "Logins"
+    readiness: Readiness
+
+
+class Logins:
+    """Checks accounts' passwords, few at once: hashing is slow by intention."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._hashers = anyio.CapacityLimiter(HASHERS)
+        self._asking = 0
+
+    async def tenant_of(self, username: str, password: str) -> str | None:
+        """Return the tenant of an app whose password is right, None otherwise.
+
+        Raises ProblemError 429 when too many ask at once.
+        """
+        if not _is_app(username):
+            return None
+        if self._asking >= HASHERS + MAX_WAITING:
+            detail = "too many ask for a token at this moment"
+            raise ProblemError(429, detail, kind="busy", headers={"Retry-After": "2"})
+        self._asking += 1
+        try:
+            async with self._hashers:
+                return await self._database.call(
+                    lambda connection: accounts.authenticate(connection, username, password)
+                )
+        finally:
+            self._asking -= 1
+
+
+def _is_app(username: str) -> bool:
+    app, _, tenant = username.partition("@")
+    try:
+        return app_username(app, tenant) == username
+    except IdentityError:
+        return False
+
+
+def _state(request: Request) -> State:
+    return cast("State", request.app.state.noctis)
+
+
+def database(request: Request) -> Database:
+    """Return the database."""
+    return _state(request).database
+
+
+def keyring(request: Request) -> Keyring:
+    """Return the keys that sign tokens."""
+    return _state(request).keyring
+
+
+def logins(request: Request) -> Logins:
+    """Return who may log in."""
+    return _state(request).logins
+
+
+def readiness(request: Request) -> Readiness:
+    """Return the state of what the facade rests on."""
+    return _state(request).readiness
+
+
+_flow = OAuthFlowClientCredentials(tokenUrl="/v1/auth/token", scopes=APP_SCOPES)
+_oauth = OAuth2(
+    flows=OAuthFlows(clientCredentials=_flow),
+    scheme_name="app",
+    description="The account of an app (`app@tenant`) and its password, for 15 minutes.",
+    auto_error=False,
+)
+
+
+def caller(
+    asked: SecurityScopes,
+    authorization: Annotated[str | None, Security(_oauth)],
+    keys: Annotated[Keyring, Depends(keyring)],
+) -> Principal:
+    """Return whom the request's token speaks for.
+
+    Raises ProblemError 401 without a good token, and 403 where it lacks a scope. The tenant
+    is the token's; nothing else in a request can name one.
+    """
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        challenge = {"WWW-Authenticate": 'Bearer realm="noctis"'}
+        detail = "this needs a token; get one from POST /v1/auth/token"
+        raise ProblemError(401, detail, kind="no-token", headers=challenge)
+    try:
+        principal = keys.verify(token.strip())
+    except TokenError as error:
+        challenge = {"WWW-Authenticate": 'Bearer realm="noctis", error="invalid_token"'}
+        raise ProblemError(401, str(error), kind="token", headers=challenge) from error
+    missing = [scope for scope in asked.scopes if scope not in principal.scopes]
+    if missing:
+        needed = f'error="insufficient_scope", scope="{asked.scope_str}"'
+        challenge = {"WWW-Authenticate": f'Bearer realm="noctis", {needed}'}
+        detail = f"the token lacks {', '.join(missing)}"
+        raise ProblemError(403, detail, kind="scope", headers=challenge)
+    return principal

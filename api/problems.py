@@ -1,0 +1,156 @@
+"""Errors as ``application/problem+json`` (RFC 9457), the framework's own ones included."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from noctis.errors import NoctisError, StorageUnavailableError
+from noctis.storage.errors import NotFoundError
+
+__all__ = ["MEDIA_TYPE", "Problem", "ProblemError", "documented", "install", "respond"]
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER_S: Final = 2
+_log = structlog.get_logger()
+
+
+class InvalidField(BaseModel):
+    """One part of a request that cannot be understood."""
+
+    location: str = Field(description="where it is", examples=["query.page_size"])
+    detail: str = Field(description="what is wrong with it")
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field("about:blank", description="a name of the kind of problem, as a URI")
+    title: str = Field(description="the kind of problem", examples=["Not Found"])
+    status: int = Field(description="the HTTP status", examples=[404])
+    detail: str | None = Field(None, description="this very case, and what to do about it")
+    instance: str | None = Field(None, description="the path that was asked for")
+    errors: list[InvalidField] | None = Field(None, description="the invalid parts, for 422")
+
+
+class ProblemError(NoctisError):
+    """A request that is answered with a problem.
+
+    ``kind`` is a short stable name, such as ``"page-token"``; without one, title and status
+    say it all. ``extra`` are further members of the document.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        kind: str = "",
+        headers: Mapping[str, str] | None = None,
+        **extra: object,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.headers = dict(headers or {})
+        self.extra = extra
+
+
+class ProblemResponse(JSONResponse):
+    """A response whose body is a problem."""
+
+    media_type = MEDIA_TYPE
+
+
+def respond(request: Request, problem: ProblemError) -> ProblemResponse:
+    """Return the response that tells ``problem``."""
+    document = Problem(
+        type=f"urn:noctis:problem:{problem.kind}" if problem.kind else "about:blank",
+        title=HTTPStatus(problem.status).phrase,
+        status=problem.status,
+        detail=problem.message or None,
+        instance=request.url.path,
+        **problem.extra,
+    )
+    return ProblemResponse(
+        document.model_dump(exclude_none=True), problem.status, headers=problem.headers
+    )
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's description of the problems that a route answers with."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+        for status in statuses
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of ``app`` a problem."""
+    app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(NotFoundError, _on_not_found)
+    app.add_exception_handler(StorageUnavailableError, _on_unavailable)
+    app.add_exception_handler(TimeoutError, _on_deadline)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+def _on_problem(request: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, ProblemError)  # noqa: S101 - registered for this class alone
+    return respond(request, error)
+
+
+def _on_http(request: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
+    phrase = HTTPStatus(error.status_code).phrase
+    detail = "" if error.detail == phrase else error.detail
+    problem = ProblemError(error.status_code, detail, headers=error.headers)
+    return respond(request, problem)
+
+
+def _on_invalid(request: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
+    errors = [
+        InvalidField(location=".".join(map(str, entry["loc"])), detail=entry["msg"])
+        for entry in error.errors()
+    ]
+    where = ", ".join(field.location for field in errors)
+    problem = ProblemError(422, f"cannot be understood: {where}", kind="invalid", errors=errors)
+    return respond(request, problem)
+
+
+def _on_not_found(request: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, NotFoundError)  # noqa: S101 - registered for this class alone
+    return respond(request, ProblemError(404, error.message))
+
+
+def _on_unavailable(request: Request, error: Exception) -> ProblemResponse:
+    _log.warning("database unavailable", path=request.url.path, error=str(error))
+    detail = "the database cannot be reached; try again"
+    headers = {"Retry-After": str(RETRY_AFTER_S)}
+    problem = ProblemError(503, detail, kind="database-unavailable", headers=headers)
+    return respond(request, problem)
+
+
+def _on_deadline(request: Request, _error: Exception) -> ProblemResponse:
+    detail = "the answer took too long; try again or ask for less"
+    headers = {"Retry-After": str(RETRY_AFTER_S)}
+    return respond(request, ProblemError(504, detail, kind="deadline", headers=headers))
+
+
+def _on_bug(request: Request, error: Exception) -> ProblemResponse:
+    _log.error("request failed", path=request.url.path, exc_info=error)
+    return respond(request, ProblemError(500, "this is our fault; it has been logged"))
