@@ -1,9 +1,11 @@
 // noctis-device: one virtual device, or a fleet of them.
+#include <csignal>
 #include <cstdio>
 #include <optional>
 #include <string>
 
 #include "csv.hpp"
+#include "fleet.hpp"
 #include "night.hpp"
 #include "options.hpp"
 
@@ -14,6 +16,21 @@ constexpr int kBadUsage = 2;
 int complain(const std::string& message) {
   std::fprintf(stderr, "noctis-device: %s\n", message.c_str());
   return kBadUsage;
+}
+
+volatile std::sig_atomic_t stop = 0;
+
+int play(const noctis::host::Options& options) {
+  std::signal(SIGTERM, [](int) { stop = 1; });
+  std::signal(SIGINT, [](int) { stop = 1; });
+  std::signal(SIGPIPE, SIG_IGN);
+  noctis::host::Fleet fleet(options);
+  std::string error;
+  if (!fleet.open(error)) {
+    return complain(error);
+  }
+  fleet.run(&stop);
+  return 0;
 }
 
 }  // namespace
@@ -36,5 +53,5 @@ int main(int argc, char** argv) {
     const auto night = load_night(options->night, error);
     return night ? print_csv(*night, stdout) : complain(error);
   }
-  return complain("only --to csv works yet");
+  return play(*options);
 }

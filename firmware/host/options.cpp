@@ -20,6 +20,7 @@ The night
   --seed N, --hours H   without --night: the made-up night number N of H hours (1, 8)
   --speed X|max         virtual seconds a second, or as fast as the machine (1)
   --start UNIX_S        when the night starts (now; faster than 1: now less its length)
+  --clock-after S       the device learns the time S seconds after it starts (0)
   --once                end when all that was made is acknowledged
   --offline             no network: play the night into the spool and end
   --to csv              print the epochs as CSV instead; no network, no spool
@@ -119,6 +120,11 @@ std::map<std::string_view, Reader> readers(Options& options) {
           return good;
         },
         "unix seconds"}},
+      {"--clock-after",
+       {[&options, most](const std::string& text) {
+          return to_double(text, 0, most, options.clock_after);
+        },
+        "seconds, 0 or more"}},
       {"--to",
        {[&options](const std::string& text) {
           options.csv = text == "csv";

@@ -43,15 +43,15 @@ class TornNor : public Flash {
       }
     }
   }
-  void program(std::uint32_t address, const std::uint8_t* from, std::size_t size) override {
+  bool program(std::uint32_t address, const std::uint8_t* from, std::size_t size) override {
     REQUIRE(address % kPageSize + size <= kPageSize);
-    if (dead_) {
-      return;
+    if (dead_ || refuses) {
+      return !refuses;
     }
     ++programs;
     if (cut_now()) {
       tear_program(address, from, size);
-      return;
+      return true;
     }
     for (std::size_t i = 0; i < size; ++i) {
       if (address + i >= stuck_from && address + i < stuck_to) {
@@ -60,25 +60,28 @@ class TornNor : public Flash {
       bits_[address + i] &= from[i];
       unstable_[address + i] &= from[i];
     }
+    return true;
   }
-  void erase(std::uint32_t sector) override {
+  bool erase(std::uint32_t sector) override {
     REQUIRE(sector < sectors_);
-    if (dead_) {
-      return;
+    if (dead_ || refuses) {
+      return !refuses;
     }
     ++erases;
     if (cut_now()) {
       tear_erase(sector * kSectorSize);
-      return;
+      return true;
     }
     std::fill_n(bits_.begin() + sector * kSectorSize, kSectorSize, 0xFF);
     std::fill_n(unstable_.begin() + sector * kSectorSize, kSectorSize, 0);
+    return true;
   }
 
   // Rot: bits that change by themselves.
   std::uint8_t& byte_at(std::uint32_t address) { return bits_[address]; }
 
   long reads = 0, read_bytes = 0, programs = 0, erases = 0;
+  bool refuses = false;                        // takes no program and no erase
   std::uint32_t stuck_from = 0, stuck_to = 0;  // worn bytes that take no program
 
  private:

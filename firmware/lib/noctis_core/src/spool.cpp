@@ -64,7 +64,7 @@ std::uint32_t Spool::first_seq() const { return oldest_sector() * kSlotsPerSecto
 
 std::uint32_t Spool::oldest_seq() const { return std::max(first_seq(), stream_start_); }
 
-void Spool::erase_gap() {
+bool Spool::erase_gap() {
   const std::uint32_t gap = head_ + 1;
   const std::uint32_t victim = gap - flash_.sectors();
   layout::SectorHead head{};
@@ -77,14 +77,18 @@ void Spool::erase_gap() {
     undone_ -= std::min(undone_, lost);
   }
   set_owned(gap, false);
-  flash_.erase(gap % flash_.sectors());
+  gap_due_ = !flash_.erase(gap % flash_.sectors());
+  return !gap_due_;
 }
 
 bool Spool::enter_next_sector() {
+  const auto header =
+      layout::encode_header({stream_, identity_.owner, head_ + 1, identity_.chip});
+  if (!flash_.program(address(head_ + 1), header.data(), header.size())) {
+    return false;
+  }
   ++head_;
   next_ = 0;
-  const auto header = layout::encode_header({stream_, identity_.owner, head_, identity_.chip});
-  flash_.program(address(head_), header.data(), header.size());
   layout::SectorHead back{};
   flash_.read(address(head_), reinterpret_cast<std::uint8_t*>(&back), sizeof back);
   layout::Bitmap blank{};
@@ -102,8 +106,10 @@ bool Spool::enter_next_sector() {
 }
 
 bool Spool::put(const Slot& slot) {
+  if (!flash_.program(slot_address(head_, next_), slot.data(), slot.size())) {
+    return false;
+  }
   const std::uint32_t index = next_++;
-  flash_.program(slot_address(head_, index), slot.data(), slot.size());
   if (read_slot(head_, index) != slot) {
     return false;
   }
@@ -137,8 +143,8 @@ std::optional<std::uint32_t> Spool::append(const Epoch& epoch, const EpochStamp&
   if (!mounted_) {
     return std::nullopt;
   }
-  if (repair_due_) {
-    repair();
+  if ((repair_due_ && !repair()) || (gap_due_ && !erase_gap())) {
+    return std::nullopt;
   }
   if (stamp.breaks && run_due_ != RunReason::boot) {
     run_due_ = stamp.breaks;
@@ -149,12 +155,16 @@ std::optional<std::uint32_t> Spool::append(const Epoch& epoch, const EpochStamp&
       refused += enter_next_sector() ? 0 : 1;
     } else if (run_due_) {
       refused += put_run(stamp) ? 0 : 1;
-    } else if (put(slot)) {
-      ++undone_;
-      return last_valid_seq_;
     } else {
+      const std::uint32_t seq = next_seq();
+      if (put(slot)) {
+        ++undone_;
+        return seq;
+      }
       ++refused;
-      run_due_ = RunReason::grid;  // a skipped seq would shift the times behind it
+      if (next_seq() != seq) {
+        run_due_ = RunReason::grid;  // a skipped seq would shift the times behind it
+      }
     }
   }
   return std::nullopt;

@@ -193,7 +193,7 @@ Spool::Mount Spool::mount() {
   mounted_ = false;
   run_.reset();
   run_due_ = RunReason::boot;
-  repair_due_ = burn_due_ = false;
+  repair_due_ = burn_due_ = gap_due_ = false;
   undone_ = overwritten_ = damaged_ = 0;
   if (!find_head()) {
     return begin_on_blank_chip();
@@ -224,22 +224,25 @@ Spool::Mount Spool::mount() {
 }
 
 // What the cut may have left half done is done again, from what mount() saw.
-void Spool::repair() {
-  repair_due_ = false;
+bool Spool::repair() {
   const auto header = layout::decode_header(head_header_.data());
-  if (header->sector_no == head_) {
-    flash_.program(address(head_), head_header_.data(), head_header_.size());
+  if (header->sector_no == head_ &&
+      !flash_.program(address(head_), head_header_.data(), head_header_.size())) {
+    return false;
   }
   if (last_valid_slot_) {
     clear_bits(head_, *last_valid_slot_, true, false);
   }
   if (burn_due_) {
-    burn_due_ = false;
     const Slot zeros{};
-    flash_.program(slot_address(head_, next_), zeros.data(), zeros.size());
+    if (!flash_.program(slot_address(head_, next_), zeros.data(), zeros.size())) {
+      return false;
+    }
+    burn_due_ = false;
     ++next_;
   }
-  erase_gap();
+  repair_due_ = false;
+  return erase_gap();
 }
 
 void Spool::format() {

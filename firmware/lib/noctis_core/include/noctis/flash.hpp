@@ -18,10 +18,11 @@ class Flash {
 
   virtual std::uint32_t sectors() const = 0;
   virtual void read(std::uint32_t address, std::uint8_t* to, std::size_t size) = 0;
+  // Both return false where the chip did not begin: nothing changed, it may be asked again.
   // Clears the bits that are 0 in `from`; never asked to cross a page.
-  virtual void program(std::uint32_t address, const std::uint8_t* from, std::size_t size) = 0;
+  virtual bool program(std::uint32_t address, const std::uint8_t* from, std::size_t size) = 0;
   // Sets a sector to 0xFF.
-  virtual void erase(std::uint32_t sector) = 0;
+  virtual bool erase(std::uint32_t sector) = 0;
 };
 
 }  // namespace noctis

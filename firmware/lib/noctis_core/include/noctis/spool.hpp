@@ -108,10 +108,10 @@ class Spool {
   bool head_rotted();
   void find_newest_run();
   void count_backlog();
-  void repair();
+  bool repair();
 
   bool enter_next_sector();
-  void erase_gap();
+  bool erase_gap();
   bool put(const Slot& slot);
   bool put_run(const EpochStamp& stamp);
   void retire(std::uint32_t seq, bool damaged);
@@ -139,6 +139,7 @@ class Spool {
   bool mounted_ = false;
   bool repair_due_ = false;
   bool burn_due_ = false;
+  bool gap_due_ = false;  // the sector behind the head is not erased yet
 };
 
 // Walks over the epochs of [from, limit) in the order of their seqs. Valid until the next

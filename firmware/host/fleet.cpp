@@ -1,0 +1,193 @@
+#include "fleet.hpp"
+
+#include <poll.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+
+#include "passwords.hpp"
+
+namespace noctis::host {
+namespace {
+
+constexpr int kDifferentNights = 32;  // in a fleet: made-up nights take memory
+constexpr double kReportS = 10;
+constexpr double kFleetTickS = 0.005;  // many sockets: poll them together, not one by one
+constexpr std::size_t kManyDevices = 50;
+
+double steady_clock() {
+  using Seconds = std::chrono::duration<double>;
+  return Seconds(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// A device takes a socket, a socket pair, the chip and the log.
+void allow_many_files() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+std::string suffix_of(int index) {
+  char text[16];
+  std::snprintf(text, sizeof text, "-%04d", index + 1);
+  return text;
+}
+
+std::string night_name(const Options& options, std::uint64_t seed) {
+  if (!options.night.empty()) {
+    return options.night;
+  }
+  char text[80];
+  std::snprintf(text, sizeof text, "seed %llu, %.6g h", static_cast<unsigned long long>(seed),
+                options.hours);
+  return text;
+}
+
+}  // namespace
+
+bool Fleet::load_nights(std::string& error) {
+  if (!options_.night.empty()) {
+    auto night = load_night(options_.night, error);
+    if (!night) {
+      return false;
+    }
+    nights_.push_back(std::move(*night));
+    return true;
+  }
+  const int count = std::min(options_.devices, kDifferentNights);
+  for (int i = 0; i < count; ++i) {
+    nights_.push_back(
+        make_up_night(options_.seed + static_cast<std::uint64_t>(i), options_.hours));
+  }
+  return true;
+}
+
+bool Fleet::open(std::string& error) {
+  allow_many_files();
+  Passwords passwords;
+  if (!load_nights(error) || !passwords.load(options_.password_file, error)) {
+    return false;
+  }
+  const bool many = options_.devices > 1;
+  const double now_s = steady_clock();
+  for (int i = 0; i < options_.devices; ++i) {
+    const std::string suffix = many ? suffix_of(i) : "";
+    const std::string device = options_.device + suffix;
+    const std::size_t night = static_cast<std::size_t>(i) % nights_.size();
+    const double delay_s = options_.speed <= 1 ? kEpochS * i / options_.devices : 0;
+    DeviceSettings settings{
+        options_.tenant,
+        device,
+        passwords.of(options_.tenant + "/" + device),
+        options_.host,
+        options_.port,
+        options_.nor + suffix,
+        options_.log + suffix,
+        night_name(options_, options_.seed + night),
+        options_.offline ? std::numeric_limits<double>::infinity() : options_.speed,
+        options_.start,
+        options_.clock_after,
+        delay_s,
+        !options_.offline,
+        !many};
+    devices_.push_back(std::make_unique<Device>(std::move(settings), nights_[night]));
+    if (!devices_.back()->open(now_s, error)) {
+      return false;
+    }
+  }
+  wake_s_.assign(devices_.size(), now_s);
+  report_at_s_ = now_s + kReportS;
+  return true;
+}
+
+bool Fleet::done() const {
+  return std::all_of(devices_.begin(), devices_.end(), [this](const auto& device) {
+    return options_.offline ? device->played() : options_.once && device->finished();
+  });
+}
+
+// Waits for the sockets until then, serves them, and marks their devices as due.
+void Fleet::wait(double until_s) {
+  std::vector<pollfd> sockets;
+  std::vector<std::size_t> owners;
+  for (std::size_t i = 0; i < devices_.size(); ++i) {
+    const int socket = devices_[i]->uplink().socket();
+    if (socket >= 0) {
+      const int events = POLLIN | (devices_[i]->uplink().wants_write() ? POLLOUT : 0);
+      sockets.push_back({socket, static_cast<short>(events), 0});
+      owners.push_back(i);
+    }
+  }
+  const double wait_s = std::clamp(until_s - steady_clock(), 0.0, 1.0);
+  const int ready = ::poll(sockets.data(), static_cast<nfds_t>(sockets.size()),
+                           static_cast<int>(std::ceil(1000 * wait_s)));
+  for (std::size_t k = 0; ready > 0 && k < sockets.size(); ++k) {
+    if (sockets[k].revents == 0) {
+      continue;
+    }
+    MosquittoUplink& uplink = devices_[owners[k]]->uplink();
+    if ((sockets[k].revents & POLLOUT) != 0) {
+      uplink.writable();
+    }
+    if ((sockets[k].revents & ~POLLOUT) != 0) {
+      uplink.readable();
+    }
+    wake_s_[owners[k]] = 0;
+  }
+}
+
+void Fleet::report(double now_s) {
+  if (now_s < report_at_s_) {
+    return;
+  }
+  report_at_s_ = now_s + kReportS;
+  std::uint64_t made = 0;
+  std::uint64_t epochs = 0;
+  std::uint64_t backlog = 0;
+  std::uint64_t overwritten = 0;
+  for (const auto& device : devices_) {
+    made += device->made();
+    epochs += device->epochs();
+    backlog += device->backlog();
+    overwritten += device->overwritten();
+  }
+  std::string text = std::to_string(made) + " of " + std::to_string(epochs) + " epochs made, " +
+                     std::to_string(backlog) + " to be acknowledged";
+  if (overwritten > 0) {
+    text += ", " + std::to_string(overwritten) + " overwritten before they were";
+  }
+  if (text != last_report_) {
+    std::fprintf(stderr, "noctis-device: %s\n", text.c_str());
+  }
+  last_report_ = text;
+}
+
+void Fleet::run(const volatile int* stop) {
+  while (*stop == 0 && !done()) {
+    double next_s = std::numeric_limits<double>::max();
+    for (std::size_t i = 0; i < devices_.size() && *stop == 0; ++i) {
+      const double now_s = steady_clock();
+      if (wake_s_[i] <= now_s) {
+        wake_s_[i] = devices_[i]->step(now_s);
+      }
+      next_s = std::min(next_s, wake_s_[i]);
+    }
+    const double now_s = steady_clock();
+    report(now_s);
+    if (devices_.size() > kManyDevices && options_.speed <= 1) {
+      next_s = std::max(next_s, now_s + kFleetTickS);
+    }
+    wait(next_s);
+  }
+  for (const auto& device : devices_) {
+    device->close();
+  }
+}
+
+}  // namespace noctis::host

@@ -1,0 +1,37 @@
+// Any number of devices in one process, one thread, one poll().
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "device.hpp"
+#include "night.hpp"
+#include "options.hpp"
+
+namespace noctis::host {
+
+class Fleet {
+ public:
+  explicit Fleet(const Options& options) : options_(options) {}
+
+  // Loads the nights, opens the devices. On failure: what was wrong and what to do.
+  bool open(std::string& error);
+  // Runs until everything is done (--once, --offline) or *stop is set; then says goodbye.
+  void run(const volatile int* stop);
+
+ private:
+  bool load_nights(std::string& error);
+  bool done() const;
+  void wait(double until_s);
+  void report(double now_s);
+
+  const Options& options_;
+  std::vector<Night> nights_;
+  std::vector<std::unique_ptr<Device>> devices_;
+  std::vector<double> wake_s_;  // one a device
+  double report_at_s_ = 0;
+  std::string last_report_;
+};
+
+}  // namespace noctis::host

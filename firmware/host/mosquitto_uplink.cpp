@@ -1,0 +1,196 @@
+#include "mosquitto_uplink.hpp"
+
+#include <mosquitto.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "noctis/crc.hpp"
+
+namespace noctis::host {
+namespace {
+
+constexpr double kLeastBackoffS = 0.1;
+constexpr double kMostBackoffS = 5;
+constexpr double kConnectS = 10;  // until the broker has answered CONNECT and SUBSCRIBE
+constexpr double kServiceS = 1;
+constexpr int kKeepAliveS = 30;
+constexpr unsigned kShards = 64;
+
+// Ids are checked: they hold nothing but a-z, 0-9 and '-'.
+unsigned shard_of(const std::string& id) {
+  return crc32(reinterpret_cast<const std::uint8_t*>(id.data()), id.size()) % kShards;
+}
+
+MosquittoUplink& self(void* object) { return *static_cast<MosquittoUplink*>(object); }
+
+}  // namespace
+
+void MosquittoUplink::Deleter::operator()(mosquitto* client) const {
+  mosquitto_destroy(client);
+}
+
+MosquittoUplink::MosquittoUplink(Settings settings, Events events)
+    : settings_(std::move(settings)), events_(std::move(events)), backoff_s_(kLeastBackoffS) {
+  const std::string id = settings_.tenant + "/" + settings_.device;
+  up_prefix_ = "noctis/v1/up/" + std::to_string(shard_of(id)) + "/" + id + "/";
+  down_prefix_ = "noctis/v1/down/" + id + "/";
+}
+
+MosquittoUplink::~MosquittoUplink() = default;
+
+void MosquittoUplink::complain(const std::string& message) {
+  if (!troubled_) {
+    events_.on_trouble(message);
+  }
+  troubled_ = true;
+}
+
+void MosquittoUplink::connect(double now_s) {
+  const std::string id = settings_.tenant + "/" + settings_.device;
+  broken_ = false;
+  give_up_at_s_ = now_s + kConnectS;
+  // A new client each time: messages of the last connection must not come again, the spool
+  // knows better what is missing.
+  client_.reset(mosquitto_new(id.c_str(), true, this));
+  if (!client_) {
+    complain("cannot make an MQTT client: out of memory");
+    broken_ = true;
+    return;
+  }
+  mosquitto_username_pw_set(client_.get(), id.c_str(),
+                            settings_.password.empty() ? nullptr : settings_.password.c_str());
+  const std::string will = events_.last_will();
+  mosquitto_will_set(client_.get(), (up_prefix_ + "status").c_str(),
+                     static_cast<int>(will.size()), will.data(), 1, true);
+  mosquitto_int_option(client_.get(), MOSQ_OPT_TCP_NODELAY, 1);
+  set_callbacks();
+  const int result = mosquitto_connect_async(client_.get(), settings_.host.c_str(),
+                                             settings_.port, kKeepAliveS);
+  if (result != MOSQ_ERR_SUCCESS && result != MOSQ_ERR_CONN_PENDING) {
+    const int why = errno;
+    complain("no connection to the broker " + settings_.host + ":" +
+             std::to_string(settings_.port) + ": " +
+             (result == MOSQ_ERR_ERRNO ? std::strerror(why) : mosquitto_strerror(result)) +
+             "; trying on");
+    broken_ = true;
+  }
+}
+
+void MosquittoUplink::set_callbacks() {
+  mosquitto_connect_callback_set(
+      client_.get(), [](mosquitto*, void* object, int code) { self(object).connected(code); });
+  mosquitto_subscribe_callback_set(client_.get(),
+                                   [](mosquitto*, void* object, int, int, const int*) {
+                                     // Only now can an acknowledgement come: whatever is
+                                     // published earlier might miss it.
+                                     MosquittoUplink& uplink = self(object);
+                                     uplink.up_ = true;
+                                     uplink.troubled_ = false;
+                                     uplink.backoff_s_ = kLeastBackoffS;
+                                     uplink.events_.on_state(true);
+                                   });
+  mosquitto_publish_callback_set(
+      client_.get(), [](mosquitto*, void* object, int id) { self(object).events_.on_ack(id); });
+  mosquitto_message_callback_set(
+      client_.get(), [](mosquitto*, void* object, const mosquitto_message* message) {
+        self(object).received(*message);
+      });
+  mosquitto_disconnect_callback_set(
+      client_.get(), [](mosquitto*, void* object, int) { self(object).broken_ = true; });
+}
+
+void MosquittoUplink::connected(int code) {
+  if (code != 0) {
+    complain(std::string("the broker refuses ") + settings_.tenant + "/" + settings_.device +
+             ": " + mosquitto_connack_string(code) + "; trying on");
+    broken_ = true;
+    return;
+  }
+  if (mosquitto_subscribe(client_.get(), nullptr, (down_prefix_ + "+").c_str(), 1) != 0) {
+    broken_ = true;
+  }
+}
+
+void MosquittoUplink::received(const mosquitto_message& message) {
+  if (message.topic == down_prefix_ + "ack" && message.payloadlen > 0) {
+    events_.on_down_ack(static_cast<const std::uint8_t*>(message.payload),
+                        static_cast<std::size_t>(message.payloadlen));
+  }
+}
+
+int MosquittoUplink::publish(Channel channel, const std::uint8_t* data, std::size_t size) {
+  static constexpr std::array<const char*, 3> kNames = {"epochs", "backlog", "status"};
+  if (!up_ || broken_) {
+    return -1;
+  }
+  int id = 0;
+  const std::string topic = up_prefix_ + kNames.at(static_cast<std::size_t>(channel));
+  const int result =
+      mosquitto_publish(client_.get(), &id, topic.c_str(), static_cast<int>(size), data, 1,
+                        channel == Channel::status);
+  return result == MOSQ_ERR_SUCCESS ? id : -1;
+}
+
+void MosquittoUplink::drop() {
+  client_.reset();
+  broken_ = false;
+  if (up_) {
+    up_ = false;
+    events_.on_state(false);
+    complain("the connection to the broker is lost; trying on");
+  }
+}
+
+double MosquittoUplink::service(double now_s) {
+  if (client_ && !broken_) {
+    broken_ = mosquitto_loop_misc(client_.get()) != MOSQ_ERR_SUCCESS;
+    if (!up_ && now_s > give_up_at_s_) {
+      complain("the broker " + settings_.host + ":" + std::to_string(settings_.port) +
+               " does not answer; trying on");
+      broken_ = true;
+    }
+  }
+  if (client_ && broken_) {
+    drop();
+    attempt_at_s_ = now_s + backoff_s_ * std::uniform_real_distribution<>(0.5, 1)(random_);
+    backoff_s_ = std::min(2 * backoff_s_, kMostBackoffS);
+  }
+  if (!client_ && now_s >= attempt_at_s_) {
+    connect(now_s);
+  }
+  if (broken_) {
+    return 0;
+  }
+  return client_ ? kServiceS : attempt_at_s_ - now_s;
+}
+
+int MosquittoUplink::socket() const { return client_ ? mosquitto_socket(client_.get()) : -1; }
+
+bool MosquittoUplink::wants_write() const {
+  return client_ && mosquitto_want_write(client_.get());
+}
+
+void MosquittoUplink::readable() {
+  if (client_ && mosquitto_loop_read(client_.get(), 1) != MOSQ_ERR_SUCCESS) {
+    broken_ = true;
+  }
+}
+
+void MosquittoUplink::writable() {
+  if (client_ && mosquitto_loop_write(client_.get(), 1) != MOSQ_ERR_SUCCESS) {
+    broken_ = true;
+  }
+}
+
+void MosquittoUplink::disconnect() {
+  if (client_ && up_) {
+    mosquitto_disconnect(client_.get());
+  }
+  up_ = false;
+}
+
+}  // namespace noctis::host

@@ -1,0 +1,77 @@
+// The uplink over libmosquitto: MQTT 3.1.1, one clean session at a time, polled by its owner.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+
+#include "noctis/uplink.hpp"
+
+struct mosquitto;
+struct mosquitto_message;
+
+namespace noctis::host {
+
+class MosquittoUplink : public Uplink {
+ public:
+  struct Settings {
+    std::string host;
+    int port;
+    std::string tenant;
+    std::string device;
+    std::string password;  // empty: none
+  };
+  struct Events {
+    std::function<void(bool up)> on_state;
+    std::function<void(int id)> on_ack;
+    std::function<void(const std::uint8_t* data, std::size_t size)> on_down_ack;
+    std::function<std::string()> last_will;
+    std::function<void(const std::string& message)> on_trouble;  // once a spell of trouble
+  };
+
+  MosquittoUplink(Settings settings, Events events);
+  ~MosquittoUplink() override;
+
+  int publish(Channel channel, const std::uint8_t* data, std::size_t size) override;
+
+  // Connects when it is time to, keeps the connection alive. Returns the seconds until it wants
+  // to be called again. Times are seconds of one clock.
+  double service(double now_s);
+  // The socket to poll, or -1; and what for.
+  int socket() const;
+  bool wants_write() const;
+  void readable();
+  void writable();
+  // Ends the connection in good order; the last will is not sent.
+  void disconnect();
+
+ private:
+  struct Deleter {
+    void operator()(mosquitto* client) const;
+  };
+
+  void connect(double now_s);
+  void drop();
+  void complain(const std::string& message);
+  std::string topic(const char* direction, const std::string& channel) const;
+  void set_callbacks();
+  void connected(int code);
+  void received(const mosquitto_message& message);
+
+  Settings settings_;
+  Events events_;
+  std::string up_prefix_;
+  std::string down_prefix_;
+  std::unique_ptr<mosquitto, Deleter> client_;
+  std::mt19937 random_{std::random_device{}()};
+  bool up_ = false;
+  bool broken_ = false;  // the connection is to be dropped, outside of callbacks
+  bool troubled_ = false;
+  double attempt_at_s_ = 0;
+  double give_up_at_s_ = 0;
+  double backoff_s_;
+};
+
+}  // namespace noctis::host

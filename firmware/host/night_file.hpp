@@ -1,0 +1,23 @@
+// The file beside the flash chip that remembers which night is being played, and how far.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace noctis::host {
+
+// Epochs of the night made so far: `epoch`, plus what the spool holds from `seq` on.
+struct NightMark {
+  std::string night;  // which: the folder, or the seed and hours
+  double start_s;     // unix seconds
+  std::uint32_t seq;
+  std::uint64_t epoch;
+};
+
+// Nothing if there is no such file or it cannot be read.
+std::optional<NightMark> load_mark(const std::string& path);
+// Replaces the file in one step.
+bool save_mark(const std::string& path, const NightMark& mark);
+
+}  // namespace noctis::host

@@ -1,0 +1,61 @@
+// Virtual time. The night and the protocol's timers run faster than the wall's clock, but never
+// so fast that the network could not keep up: what a real device would not do, a fast one does
+// not do either (repeat what is on its way, or skip the live path).
+#pragma once
+
+#include <cstdint>
+
+#include "noctis/clock.hpp"
+
+namespace noctis::host {
+
+// What the virtual time has to wait for.
+struct Traffic {
+  bool up;           // the connection
+  bool in_flight;    // something awaits the platform's answer
+  bool window_full;  // the live window
+};
+
+class Pace : public Clock {
+ public:
+  struct Settings {
+    double speed;          // virtual seconds a second, or infinity
+    double utc_at_boot_s;  // unix seconds
+    double clock_after_s;  // seconds since boot until the device learns UTC
+    bool network;          // false: nothing to wait for
+  };
+  explicit Pace(const Settings& settings) : settings_(settings) {}
+
+  // Lets `seconds` of the wall's time pass. Without a limit of speed the night
+  // goes on to `night_due_ms`, the end of the epoch under construction.
+  void pass(double seconds, const Traffic& traffic, std::uint64_t night_due_ms);
+
+  // True while the night waits for the network: no epoch is to be made.
+  bool held() const { return last_night_rate_ == 0; }
+  // Time of the night since boot. Epochs are made on it.
+  std::uint64_t night_ms() const { return static_cast<std::uint64_t>(night_ms_); }
+  std::uint64_t utc_at(std::uint64_t night_ms) const;
+
+  // Seconds of the wall until the night, or the protocol, is at that moment.
+  double until_night(std::uint64_t night_ms) const;
+  double until_protocol(std::uint64_t protocol_ms) const;
+
+  // The protocol's time.
+  std::uint64_t monotonic_ms() const override {
+    return static_cast<std::uint64_t>(protocol_ms_);
+  }
+  std::uint64_t utc_ms() const override { return utc_at(night_ms()); }
+
+ private:
+  double night_rate(const Traffic& traffic, double seconds);
+  double protocol_rate(const Traffic& traffic) const;
+
+  Settings settings_;
+  double night_ms_ = 0;
+  double protocol_ms_ = 0;
+  double held_s_ = 0;  // for how long the night has been waiting for the network
+  double last_night_rate_ = 1;
+  double last_protocol_rate_ = 1;
+};
+
+}  // namespace noctis::host

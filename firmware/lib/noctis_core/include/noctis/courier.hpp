@@ -1,0 +1,98 @@
+// The uplink protocol: brings every epoch of the spool to the platform.
+//
+// Each epoch goes out once live, the moment it is made. It is done when the platform
+// acknowledges it (down/ack), never because a broker took it. Whatever is not done goes out on
+// the backlog, oldest first, until it is.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "noctis/clock.hpp"
+#include "noctis/spool.hpp"
+#include "noctis/uplink.hpp"
+
+namespace noctis {
+
+class Courier {
+ public:
+  static constexpr std::size_t kLiveWindow = 8;     // messages in flight
+  static constexpr std::size_t kBacklogWindow = 4;  // frames in flight while all goes well
+  static constexpr std::uint64_t kPatienceMs = 30'000;
+  static constexpr std::uint64_t kMostPatienceMs = 900'000;
+  static constexpr std::uint64_t kRefusedMs = 3'600'000;
+  static constexpr std::uint64_t kStatusMs = 300'000;
+  static constexpr std::size_t kStatusSize = 256;
+
+  // `seed` only spreads the devices' repeats.
+  Courier(Spool& spool, Uplink& uplink, const Clock& clock, const char* firmware,
+          std::uint64_t seed)
+      : spool_(spool),
+        uplink_(uplink),
+        clock_(clock),
+        firmware_(firmware),
+        random_(seed | 1U) {}
+
+  // The connection came up, or went down.
+  void on_state(bool up);
+  // The broker has message `id`: from now on it is the platform's silence that counts.
+  void on_ack(int id);
+  // An acknowledgement of the platform.
+  void on_down_ack(const std::uint8_t* data, std::size_t size);
+
+  // The epoch append() just returned. False if it could not go out live: it is backlog then.
+  bool epoch_made(std::uint32_t seq);
+  // Sends what is due. Call it after anything happened, and at wake_ms().
+  void poll();
+  std::uint64_t wake_ms() const;
+
+  bool up() const { return up_; }
+  std::size_t live_in_flight() const { return count(Kind::live); }
+  std::size_t in_flight() const { return count(Kind::live) + count(Kind::backlog); }
+  bool live_window_full() const { return live_in_flight() == kLiveWindow; }
+
+  // The status as JSON with a final zero; returns its length. `state`: online, sleeping, lost.
+  std::size_t status(const char* state, char (&json)[kStatusSize]) const;
+  void publish_status(const char* state);
+
+ private:
+  enum class Kind : std::uint8_t { none, live, backlog };
+  struct Message {
+    Kind kind = Kind::none;
+    int id = 0;
+    std::uint32_t first = 0;
+    std::uint32_t last = 0;
+    std::uint64_t deadline_ms = 0;
+  };
+
+  std::size_t count(Kind kind) const;
+  bool send(Kind kind);
+  void forget(Message& message);
+  void forget_all();
+  void expire(std::uint64_t now_ms);
+  void send_backlog();
+  std::uint32_t sweep_limit() const;
+  void answered();
+  bool overlaps(const Message& message, const AckRange& range) const;
+  void take_done(const Ack& ack, const AckRange& range);
+  void take_refused(const AckRange& range);
+  std::uint64_t deadline();
+
+  Spool& spool_;
+  Uplink& uplink_;
+  const Clock& clock_;
+  const char* firmware_;
+  std::uint64_t random_;
+  bool up_ = false;
+  std::array<Message, kLiveWindow + kBacklogWindow> messages_{};
+  // Everything below it that is not done is in flight or was refused.
+  std::uint32_t cursor_ = 0;
+  std::size_t window_ = 1;
+  std::uint64_t patience_ms_ = kPatienceMs;
+  std::uint64_t retry_refused_ms_ = 0;  // 0: nothing was refused
+  std::uint64_t status_due_ms_ = 0;
+  Frame frame_;  // what is being sent
+};
+
+}  // namespace noctis
