@@ -19,7 +19,7 @@ SESSION_EXPIRY_S: Final = 24 * 3600
 """How long the broker queues for an ingestor that is away; then the devices send again."""
 
 CHANNELS: Final = ("epochs", "backlog")
-DRAIN_S: Final = 12.0
+DRAIN_S: Final = 8.0
 
 
 def link_of(settings: Settings) -> Link:

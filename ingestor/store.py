@@ -85,7 +85,7 @@ def _put_aside(connection: Connection, letter: Letter, rejection: Rejection) -> 
         "" if device is None else device.tenant,
         connection,
         "" if device is None else device.device,
-        topic=letter.topic,
+        topic=letter.topic.replace("\0", "\N{REPLACEMENT CHARACTER}"),  # no text in SQL
         reason=rejection.reason,
         detail=rejection.detail,
         payload=letter.payload,

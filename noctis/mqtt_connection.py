@@ -173,12 +173,18 @@ class Connection:
         self.abort()
 
     async def _on_message(
-        self, _client: object, topic: str, payload: bytes, qos: int, properties: dict[str, Any]
+        self,
+        _client: object,
+        topic: str | bytes,  # bytes where it is no UTF-8, which a broker should refuse
+        payload: bytes,
+        qos: int,
+        properties: dict[str, Any],
     ) -> int:
         if self._draining:
             await self.lost.wait()
             return 0
-        message = Message(topic, payload, qos, bool(properties["retain"]), self.generation)
+        name = topic if isinstance(topic, str) else topic.decode(errors="replace")
+        message = Message(name, payload, qos, bool(properties["retain"]), self.generation)
         self._in_hand += 1
         self._idle.clear()
         try:
@@ -186,13 +192,17 @@ class Connection:
         except asyncio.CancelledError:
             self.abort()  # the program ends: what is not handled must not be acknowledged
         except Exception:  # noqa: BLE001 - whatever it was, the window must not stall
-            _log.exception("message_handler_failed", topic=topic)
+            _log.exception("message_handler_failed", topic=name)
             return _HANDLER_FAILED
         finally:
-            self._in_hand -= 1
-            if not self._in_hand:
-                self._idle.set()
+            # gmqtt sends PUBACK in the loop's next round; whoever drains must come after it.
+            asyncio.get_running_loop().call_soon(self._let_go)
         return 0
+
+    def _let_go(self) -> None:
+        self._in_hand -= 1
+        if not self._in_hand:
+            self._idle.set()
 
 
 class _Unconfirmed(PersistentStorage):  # type: ignore[misc]
