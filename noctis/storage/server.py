@@ -25,7 +25,7 @@ from psycopg import sql
 from noctis.childproc import Child, User, child_user, free_port, reachable_folder
 from noctis.errors import ConfigurationError, ProcessError
 from noctis.storage.binaries import Binaries, find
-from noctis.storage.leftovers import end_leftover
+from noctis.storage.leftovers import end_leftover, send, workers
 
 __all__ = ["PostgresServer"]
 
@@ -63,6 +63,7 @@ class PostgresServer:
         self.folder = reachable_folder(state_dir, self.user)
         self.relocated = self.folder != state_dir.absolute()
         self.port = 0
+        self._data = self.folder / "data"
         self._settings = {**DEFAULTS, **(settings or {})}
         self._child: Child | None = None
         self._lock = FileLock(self.folder / "lock", timeout=0, thread_local=False)
@@ -114,15 +115,14 @@ class PostgresServer:
         deadline = time.monotonic() + within_s
         self._acquire()
         try:
-            data = self.folder / "data"
-            binaries = find(major=_major(data), copies=self.folder, user=self.user)
+            binaries = find(major=_major(self._data), copies=self.folder, user=self.user)
             self._check_disk()
-            end_leftover(data, within_s=within_s / 2)
-            self._prepare(binaries, data)
+            end_leftover(self._data, within_s=within_s / 2)
+            self._prepare(binaries)
             self.port = port or free_port(ADDRESS)
             _check_port(self.port)
             self._rotate_log()
-            self._launch(binaries, data, deadline)
+            self._launch(binaries, deadline)
             self._create_database()
         except BaseException:
             self.stop()
@@ -133,6 +133,7 @@ class PostgresServer:
     def stop(self, *, within_s: float = 30.0) -> None:
         """Stop the server (clients are cut off, everything committed is kept); idempotent."""
         if self._child is not None and self._child.exit_code is None:
+            self.thaw()
             # PostgreSQL's fast shutdown; with SIGTERM alone it would wait for its clients.
             self._child.send(signal.SIGINT)
             self._child.stop(within_s=within_s)
@@ -144,11 +145,16 @@ class PostgresServer:
             self._child.kill()
         self._lock.release()
 
-    def processes(self) -> list[int]:
-        """Return the process ids of the server and all its workers (Linux), to freeze them."""
-        pid = self.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [pid, *(int(child) for child in children)]
+    def freeze(self) -> None:
+        """Stop the server and all its workers where they are (SIGSTOP, Linux), for tests."""
+        os.kill(self.pid, signal.SIGSTOP)  # it first: then no worker is added
+        for pid in workers(self._data):
+            send(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen server and its workers go on."""
+        for pid in workers(self._data):
+            send(pid, signal.SIGCONT)
 
     def _running(self) -> Child:
         if self._child is None or self._child.exit_code is not None:
@@ -178,9 +184,9 @@ class PostgresServer:
     def _url(self, database: str) -> str:
         return f"postgresql://{ROLE}:{self._password()}@{ADDRESS}:{self.port}/{database}"
 
-    def _prepare(self, binaries: Binaries, data: Path) -> None:
+    def _prepare(self, binaries: Binaries) -> None:
         """Make the cluster; built aside and renamed, so that one cut short is made anew."""
-        if data.exists():
+        if self._data.exists():
             return
         unfinished = self.folder / "data.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -194,7 +200,7 @@ class PostgresServer:
             self._initdb(binaries, unfinished, handed)
         finally:
             handed.unlink()
-        unfinished.rename(data)
+        unfinished.rename(self._data)
 
     def _initdb(self, binaries: Binaries, data: Path, password: Path) -> None:
         arguments = [binaries.program("initdb"), "-D", str(data), "-U", ROLE]
@@ -220,8 +226,8 @@ class PostgresServer:
             if self.log_file.stat().st_size > LOG_BYTES:
                 self.log_file.replace(self.log_file.with_suffix(".log.1"))
 
-    def _launch(self, binaries: Binaries, data: Path, deadline: float) -> None:
-        arguments = [binaries.program("postgres"), "-D", str(data), "-p", str(self.port)]
+    def _launch(self, binaries: Binaries, deadline: float) -> None:
+        arguments = [binaries.program("postgres"), "-D", str(self._data), "-p", str(self.port)]
         for name, value in self._settings.items():
             arguments += ["-c", f"{name}={value}"]
         while True:
