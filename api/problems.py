@@ -138,7 +138,7 @@ def _on_not_found(request: Request, error: Exception) -> ProblemResponse:
 
 
 def _on_unavailable(request: Request, error: Exception) -> ProblemResponse:
-    _log.warning("database unavailable", path=request.url.path, error=str(error))
+    _log.warning("database_unavailable", path=request.url.path, error=str(error))
     detail = "the database cannot be reached; try again"
     headers = {"Retry-After": str(RETRY_AFTER_S)}
     problem = ProblemError(503, detail, kind="database-unavailable", headers=headers)
@@ -152,5 +152,5 @@ def _on_deadline(request: Request, _error: Exception) -> ProblemResponse:
 
 
 def _on_bug(request: Request, error: Exception) -> ProblemResponse:
-    _log.error("request failed", path=request.url.path, exc_info=error)
+    _log.error("request_failed", path=request.url.path, exc_info=error)
     return respond(request, ProblemError(500, "this is our fault; it has been logged"))
