@@ -1,6 +1,7 @@
 """From a trained classifier to a model's folder: ONNX, golden vectors, card, manifest."""
 
 import subprocess
+import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -14,36 +15,37 @@ from skl2onnx import to_onnx  # type: ignore[import-untyped]
 from skl2onnx.common.data_types import FloatTensorType  # type: ignore[import-untyped]
 from sklearn.pipeline import Pipeline  # type: ignore[import-untyped]
 
-from inference.context import FEATURE_COUNT, FEATURE_NAMES, Rows, night_features
+from inference.context import FEATURE_COUNT, FEATURE_NAMES
 from inference.model import Model
 from noctis.errors import ModelError
-from noctis.features import COUNT, FEATURES, quantise
 from noctis.stages import LABELS
-from registry.manifest import ARTEFACT, CARD, GOLDEN, MANIFEST, Figures, Golden, Manifest, Night
+from registry.manifest import ARTEFACT, CARD, GOLDEN, MANIFEST, Figures, Manifest, Night
 from training.card import write_card
 from training.datasets import Recording
 from training.features import Table
+from training.golden import golden_of
 from training.trees import Parameters
 
-__all__ = ["build", "made_up_night", "to_artefact"]
+__all__ = ["build", "to_artefact"]
 
 OPSET: Final = 17
 TOLERANCE: Final = 1e-4
 GIT_SECONDS: Final = 5.0
-GOLDEN_EPOCHS: Final = 240
-GOLDEN_EVERY: Final = 20
 _LIBRARIES: Final = ("numpy", "scikit-learn", "skl2onnx", "onnx", "onnxruntime")
 
 
 def to_artefact(classifier: Pipeline) -> bytes:
     """Return the classifier as ONNX: ``features`` (n, F) in, ``probabilities`` (n, 4) out."""
     trees = classifier.named_steps["trees"]
-    graph = to_onnx(
-        classifier,
-        initial_types=[("features", FloatTensorType([None, FEATURE_COUNT]))],
-        options={id(trees): {"zipmap": False}},
-        target_opset=OPSET,
-    )
+    with warnings.catch_warnings():
+        # skl2onnx 1.20 hands booleans to protobuf where integers are meant.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        graph = to_onnx(
+            classifier,
+            initial_types=[("features", FloatTensorType([None, FEATURE_COUNT]))],
+            options={id(trees): {"zipmap": False}},
+            target_opset=OPSET,
+        )
     graph.doc_string = ""
     return bytes(graph.SerializeToString(deterministic=True))
 
@@ -87,7 +89,7 @@ def build(
         _check_equal(model, classifier, table.features)
     contents = {
         ARTEFACT: artefact,
-        GOLDEN: _golden(model).model_dump_json().encode(),
+        GOLDEN: golden_of(model).model_dump_json().encode(),
         CARD: write_card(manifest, len(artefact), attribution).encode(),
     }
     files = {file: sha256(content).hexdigest() for file, content in contents.items()}
@@ -97,37 +99,6 @@ def build(
         (folder / file).write_bytes(content)
     Model.load(folder)
     return manifest
-
-
-def made_up_night(epochs: int, *, seed: int) -> Rows:
-    """Return a made-up night's rows, shape (epochs, 16): nobody's data, for golden vectors.
-
-    Every feature wanders through its range; some are missing for a while, and so is the
-    sleeper.
-    """
-    random = np.random.default_rng(seed)
-    low, high = np.array([(f.minimum, f.maximum) for f in FEATURES]).T
-    walk = np.cumsum(random.normal(0, 0.08, (epochs, COUNT)), axis=0)
-    share = 0.3 + 0.2 * np.sin(walk) + 0.03 * random.normal(size=(epochs, COUNT))
-    values = low + np.clip(share, 0, 1) * (high - low) * 0.6
-    values[random.random((epochs, COUNT)) < 0.03] = np.nan  # noqa: PLR2004 - a share
-    values[epochs // 3 : epochs // 2, 5:9] = np.nan
-    in_bed = np.ones(epochs, bool)
-    in_bed[epochs // 2 : epochs // 2 + 8] = False
-    return np.column_stack((quantise(values), in_bed)).astype(np.int16)
-
-
-def _golden(model: Model) -> Golden:
-    rows = made_up_night(GOLDEN_EPOCHS, seed=7)
-    at = [*range(0, GOLDEN_EPOCHS, GOLDEN_EVERY), GOLDEN_EPOCHS - 1]
-    features = night_features(rows, at)
-    return Golden(
-        codes=rows[:, :COUNT].tolist(),
-        in_bed=(rows[:, COUNT] == 1).tolist(),
-        rows=at,
-        features=[[None if np.isnan(v) else v for v in row] for row in features.tolist()],
-        probabilities=model.predict(features).tolist(),
-    )
 
 
 def _check_equal(model: Model, classifier: Pipeline, rows: NDArray[np.float32]) -> None:

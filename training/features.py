@@ -1,4 +1,4 @@
-"""Tables to learn from: each epoch's features in its session, its stage and its weight."""
+"""Tables to learn from: each epoch's features in its session, and its stage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.context import FEATURE_NAMES, night_features
-from noctis.stages import COUNT as STAGES
 from training.datasets import UNSCORED, Progress, Recording
 
 __all__ = ["Table", "motion_columns", "stack", "tabulate", "without_motion"]
@@ -56,16 +55,9 @@ def without_motion(table: Table) -> Table:
     return Table(table.subject, features, table.stages)
 
 
-def stack(
-    tables: Sequence[Table], *, prior_power: float
-) -> tuple[NDArray[np.float32], NDArray[np.int8], NDArray[np.float64]]:
-    """Return features (m, F), stages (m,) and weights (m,) of the scored epochs.
-
-    Weights lift rare stages by their share to the power of minus ``prior_power``.
-    """
+def stack(tables: Sequence[Table]) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
+    """Return the features (m, F) and stages (m,) of all tables' scored epochs."""
     features = np.concatenate([table.features for table in tables])
     stages = np.concatenate([table.stages for table in tables])
     scored = stages != UNSCORED
-    features, stages = features[scored], stages[scored]
-    shares = np.bincount(stages, minlength=STAGES) / len(stages)
-    return features, stages, np.maximum(shares, 1e-3)[stages] ** -prior_power
+    return features[scored], stages[scored]

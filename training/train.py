@@ -59,6 +59,7 @@ def train(
         if out is None:
             return registry.publish(Path(draft))
         shutil.copytree(draft, out)
+        out.chmod(0o755)
         return manifest
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 
 import joblib  # type: ignore[import-untyped]
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer  # type: ignore[import-untyped]
 from sklearn.ensemble import (  # type: ignore[import-untyped]
     HistGradientBoostingClassifier,
@@ -52,7 +53,7 @@ def fit(tables: Sequence[Table], parameters: Parameters) -> Pipeline:
     any) are left out. Raises DataError when a stage is missing from the data.
     """
     both = [*tables, *map(without_motion, tables)]
-    features, stages, weights = stack(both, prior_power=parameters.prior_power)
+    features, stages = stack(both)
     if len(np.unique(stages)) != COUNT:
         message = f"the nights to learn from hold {len(np.unique(stages))} of {COUNT} stages"
         raise DataError(message, hint="add nights with wake, light, deep and REM sleep")
@@ -72,7 +73,23 @@ def fit(tables: Sequence[Table], parameters: Parameters) -> Pipeline:
     pipeline = Pipeline([("columns", columns), ("trees", trees)])
     # More threads gain little here and, on a busy machine, wait for each other for seconds.
     with threadpool_limits(1):
-        return pipeline.fit(features, stages, trees__sample_weight=weights)
+        pipeline.fit(features, stages)
+    _lift_rare_stages(trees, stages, parameters.prior_power)
+    return pipeline
+
+
+def _lift_rare_stages(
+    trees: HistGradientBoostingClassifier, stages: NDArray[np.int8], power: float
+) -> None:
+    """Divide the probabilities by the stages' shares to the power of ``power``.
+
+    Macro-F1 and kappa gain by it. In the trees' baseline it costs nothing when serving;
+    weighted epochs would say the same and take scikit-learn 1.9 a hundred times as long.
+    """
+    shares = np.bincount(stages, minlength=COUNT) / len(stages)
+    trees._baseline_prediction = (  # noqa: SLF001 - the one place that holds it
+        trees._baseline_prediction - power * np.log(shares)  # noqa: SLF001
+    )
 
 
 def cross_validate(

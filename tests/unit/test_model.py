@@ -1,0 +1,201 @@
+import json
+import shutil
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inference.context import FEATURE_COUNT, FEATURE_NAMES, night_features
+from inference.model import DEFAULT_FOLDER, ActiveModel, Model
+from noctis.errors import ModelError
+from noctis.features import COUNT, NAMES, dequantise, quantise
+from noctis.stages import LABELS
+from registry.manifest import ARTEFACT, CARD, GOLDEN, MANIFEST, Golden, read_golden
+from registry.store import Registry
+
+
+def copy_of_the_shipped(root: Path, *, version: str | None = None) -> Path:
+    folder = root / (version or "copy")
+    shutil.copytree(DEFAULT_FOLDER, folder)
+    if version is not None:
+        alter_manifest(folder, version=version)
+    return folder
+
+
+def alter_manifest(folder: Path, **fields: object) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps(manifest | fields))
+
+
+def alter_golden(folder: Path, golden: Golden) -> None:
+    content = golden.model_dump_json().encode()
+    (folder / GOLDEN).write_bytes(content)
+    files = json.loads((folder / MANIFEST).read_text())["files"]
+    alter_manifest(folder, files=files | {GOLDEN: sha256(content).hexdigest()})
+
+
+def shipped_night() -> tuple[np.ndarray, np.ndarray]:
+    golden = read_golden(DEFAULT_FOLDER)
+    rows = np.column_stack((golden.codes, golden.in_bed)).astype(np.int16)
+    return rows, night_features(rows)
+
+
+def test_the_shipped_model_loads_and_is_small() -> None:
+    model = Model.load(DEFAULT_FOLDER)
+    assert model.full_name == f"{model.name}@{model.version}"
+    assert model.manifest.features == FEATURE_NAMES
+    assert (DEFAULT_FOLDER / ARTEFACT).stat().st_size < 1_500_000
+    assert model.full_name in (DEFAULT_FOLDER / CARD).read_text()
+
+
+def test_probabilities_are_probabilities() -> None:
+    _, features = shipped_night()
+    probabilities = Model.load(DEFAULT_FOLDER).predict(features)
+    assert probabilities.shape == (len(features), len(LABELS))
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert (probabilities > 0).all()
+
+
+def test_one_row_gets_what_a_batch_gets() -> None:
+    _, features = shipped_night()
+    model = Model.load(DEFAULT_FOLDER)
+    batch = model.predict(features)
+    single = np.concatenate([model.predict(row[None]) for row in features])
+    assert np.allclose(single, batch, atol=1e-6)
+    assert model.predict(features[:0]).shape == (0, len(LABELS))
+
+
+def test_features_of_a_wrong_shape_are_refused() -> None:
+    model = Model.load(DEFAULT_FOLDER)
+    with pytest.raises(ModelError, match=r"shape \(3, 7\)"):
+        model.predict(np.zeros((3, 7), np.float32))
+    with pytest.raises(ModelError, match="do not fit"):
+        model.predict(np.zeros(FEATURE_COUNT, np.float32))
+
+
+def made_up_sleeper(*, breathing: bool, motion: bool) -> np.ndarray:
+    """Thirty restless minutes, two hours of calm and slow sleep, an hour of lively sleep."""
+    random = np.random.default_rng(5)
+    awake, deep, lively = slice(0, 60), slice(60, 300), slice(300, 420)
+    values = np.full((420, COUNT), np.nan)
+    column = {name: values[:, index] for index, name in enumerate(NAMES)}
+    for part, rate, spread in ((awake, 78, 5), (deep, 54, 0.6), (lively, 63, 2.5)):
+        count = len(range(420)[part])
+        column["hr_mean"][part] = rate + spread * random.normal(size=count)
+        column["hr_sd"][part] = spread * (0.8 + 0.4 * random.random(count))
+        column["hr_rmssd"][part] = column["hr_sd"][part]
+        column["hr_range"][part] = 3 * column["hr_sd"][part]
+    if motion:
+        column["act_count"][:] = column["move_frac"][:] = 0
+        column["act_count"][awake] = 80 * random.random(60)
+        column["move_frac"][awake] = random.random(60)
+    if breathing:
+        column["rr_mean"][:] = 14 + random.normal(size=420)
+        column["rr_regularity"][:] = 0.8
+    column["quality"][:] = 1
+    return np.column_stack((quantise(values), np.ones(420))).astype(np.int16)
+
+
+@pytest.mark.parametrize("breathing", [False, True])
+@pytest.mark.parametrize("motion", [False, True])
+def test_a_night_gets_sane_stages_with_and_without_breathing_and_motion(
+    *, breathing: bool, motion: bool
+) -> None:
+    rows = made_up_sleeper(breathing=breathing, motion=motion)
+    at = [*range(10, 60, 5), *range(200, 300, 10)]
+    probabilities = Model.load(DEFAULT_FOLDER).predict(night_features(rows, at))
+    awake, deep = probabilities[:10].mean(axis=0), probabilities[10:].mean(axis=0)
+    assert awake[0] > 0.5
+    assert deep[0] < 0.15
+    assert deep[2] > awake[2] + 0.2
+
+
+def test_a_flipped_byte_is_refused_when_loading(tmp_path: Path) -> None:
+    folder = copy_of_the_shipped(tmp_path)
+    content = bytearray((folder / ARTEFACT).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / ARTEFACT).write_bytes(content)
+    with pytest.raises(ModelError, match="was changed"):
+        Model.load(folder)
+
+
+def test_bytes_that_are_no_model_are_refused(tmp_path: Path) -> None:
+    folder = copy_of_the_shipped(tmp_path)
+    (folder / ARTEFACT).write_bytes(b"no model")
+    files = json.loads((folder / MANIFEST).read_text())["files"]
+    digest = sha256(b"no model").hexdigest()
+    alter_manifest(folder, files=files | {ARTEFACT: digest})
+    with pytest.raises(ModelError, match="no model that ONNX Runtime reads"):
+        Model.load(folder)
+
+
+def test_a_model_of_other_features_or_classes_is_refused(tmp_path: Path) -> None:
+    folder = copy_of_the_shipped(tmp_path)
+    alter_manifest(folder, features=[*FEATURE_NAMES[:-1], "snoring"])
+    with pytest.raises(ModelError, match=r"other features.*snoring"):
+        Model.load(folder)
+    alter_manifest(folder, features=FEATURE_NAMES[::-1])
+    with pytest.raises(ModelError, match="their order"):
+        Model.load(folder)
+    alter_manifest(folder, features=FEATURE_NAMES, classes=["wake", "asleep"])
+    with pytest.raises(ModelError, match="wake, asleep apart"):
+        Model.load(folder)
+
+
+def test_golden_probabilities_guard_loading(tmp_path: Path) -> None:
+    folder = copy_of_the_shipped(tmp_path)
+    golden = read_golden(folder)
+    golden.probabilities[3][1] += 0.001
+    alter_golden(folder, golden)
+    with pytest.raises(ModelError, match="misses its golden vectors"):
+        Model.load(folder)
+
+
+def test_golden_features_guard_against_another_computation(tmp_path: Path) -> None:
+    folder = copy_of_the_shipped(tmp_path)
+    golden = read_golden(folder)
+    place = FEATURE_NAMES.index("heart_z")
+    golden.features[5][place] = (golden.features[5][place] or 0) + 0.01
+    alter_golden(folder, golden)
+    with pytest.raises(ModelError, match="heart_z is computed in another way"):
+        Model.load(folder)
+
+
+def test_the_golden_night_is_on_the_scale_of_the_schema() -> None:
+    rows, _ = shipped_night()
+    assert np.isfinite(dequantise(rows[:, :COUNT])).mean() > 0.8
+
+
+def test_the_shipped_model_serves_until_there_is_a_champion(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    active = ActiveModel(tmp_path / "models")
+    shipped = active.current
+    assert shipped.version == Model.load(DEFAULT_FOLDER).version
+    assert active.current is shipped
+    for version in ("v1", "v2"):
+        registry.publish(copy_of_the_shipped(tmp_path, version=version))
+        registry.promote("champion", version)
+        assert active.current.version == version
+        assert active.current is active.current
+    registry.rollback("champion")
+    assert active.current.version == "v1"
+    registry.rollback("champion")
+    assert active.current.version == shipped.version
+    assert ActiveModel(tmp_path / "models").current.version == shipped.version
+
+
+def test_a_champion_that_cannot_be_loaded_leaves_the_former_in_place(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    active = ActiveModel(tmp_path / "models")
+    shipped = active.current
+    folder = copy_of_the_shipped(tmp_path, version="v1")
+    golden = read_golden(folder)
+    golden.probabilities[0][0] += 0.5
+    alter_golden(folder, golden)
+    registry.publish(folder)
+    registry.promote("champion", "v1")
+    assert active.current is shipped
+    registry.publish(copy_of_the_shipped(tmp_path, version="v2"))
+    registry.promote("champion", "v2")
+    assert active.current.version == "v2"
