@@ -504,20 +504,22 @@ def test_a_broker_that_forgets_costs_resends_and_no_epochs(
     assert stored(database) == seqs(1, 2)
 
 
-def test_a_killed_broker_is_found_again_and_what_was_in_hand_is_stored(
+def test_a_killed_broker_is_found_again(
     broker: MosquittoServer, ingestor: Running, database: Engine
 ) -> None:
-    with Device(broker.port) as device:
-        device.send(frame(1))
+    """It also delivers again what it had saved of earlier tests: hence a device of its own."""
+    with Device(broker.port, OTHER) as device:
+        device.send(frame(1, stream=0xF9))
         device.ack()
     broker.kill()
     assert eventually(lambda: not ingestor.is_ready())
     broker.restart()
     assert eventually(ingestor.is_ready, within_s=10)
-    with Device(broker.port) as device:
-        device.send(frame(2))
-        assert device.ack().ranges == (AckRange(2, 1, STORED),)
-    assert stored(database) == seqs(1, 2)
+    with Device(broker.port, OTHER) as device:
+        device.send(frame(2, stream=0xF9))
+        while AckRange(2, 1, STORED) not in device.ack().ranges:
+            pass
+    assert [it for it in stored(database) if it[0] == 0xF9] == seqs(1, 2, 0xF9)
 
 
 def test_an_instance_takes_the_messages_of_its_own_shards_alone(
