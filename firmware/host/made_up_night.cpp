@@ -13,6 +13,7 @@ constexpr double kEpochsPerHour = 120.0;
 constexpr double kMaxHours = 336.0;  // 14 days
 constexpr double kWarmUpS = 60.0;    // of the radar's heart and breath rates
 constexpr double kHeartStepS = 5.0;
+constexpr std::size_t kShortestWithTrip = 480;  // epochs
 
 // What a stage does to the body.
 struct Physiology {
@@ -102,11 +103,10 @@ class Hypnogram {
 // One trip out of bed in the second half of most longer nights.
 void leave_bed(Night& night, Random& random) {
   night.present.assign(night.epochs(), 1);
-  constexpr std::size_t kShortest = 480;
   const bool leaves = random.chance(0.6);
   const auto awake = static_cast<std::size_t>(random.uniform(8.0, 16.0));
   const double where = random.uniform(0.5, 0.8);
-  if (!leaves || night.epochs() < kShortest) {
+  if (!leaves || night.epochs() < kShortestWithTrip) {
     return;
   }
   const auto first = static_cast<std::size_t>(where * static_cast<double>(night.epochs()));

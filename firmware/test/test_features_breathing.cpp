@@ -118,3 +118,28 @@ TEST_CASE("a few lost frames do not change the waveform much") {
   CHECK(value(epoch, rr_regularity) > 0.95);
   CHECK(value(epoch, rr_sd) <= 0.6);
 }
+
+TEST_CASE("a breathing rate that is stuck, or comes from a radar that hangs, is missing") {
+  Bench stuck;
+  stuck.breath_rate = constant(14);
+  for (int k = 0; k < 20; ++k) {
+    CHECK_FALSE(is_missing(stuck.epoch(), rr_mean));
+  }
+  stuck.epoch();
+  CHECK(is_missing(stuck.epoch(), rr_mean));
+
+  Bench hung;
+  hung.breath_rate = [](double t_s) { return 14.0 + 0.01 * t_s; };
+  hung.breath_phase = constant(0.5);
+  hung.epoch();
+  CHECK(is_missing(hung.epoch(), rr_mean));
+}
+
+TEST_CASE("fast and slow breaths are both recognised") {
+  for (const double length : {1.7, 3.0, 6.0, 9.0}) {
+    Bench bench;
+    bench.breath_phase = breaths({length}, {1.0});
+    CAPTURE(length);
+    CHECK(bench.value(rr_regularity) > 0.9);
+  }
+}

@@ -69,6 +69,8 @@ TEST_CASE("each feature needs as many slots as it makes sense with") {
   CHECK(value(three, hr_range) == doctest::Approx(4.0));
   CHECK(is_missing(three, hr_slope));
   CHECK(is_missing(three, hr_rmssd));  // no two of them are neighbours
+  const Epoch neighbours = slots({60, 62, 66, nan, nan, nan}).epoch();
+  CHECK(value(neighbours, hr_rmssd) == doctest::Approx(3.162).epsilon(0.03));
   const Epoch four = slots({60, 61, 62, 63, nan, nan}).epoch();
   CHECK(value(four, hr_slope) == doctest::Approx(12.0));
 }
@@ -159,4 +161,16 @@ TEST_CASE("an epoch begins where the last one ended") {
   const Epoch first = bench.epoch();
   const Epoch second = bench.epoch();
   CHECK(first.codes == second.codes);
+}
+
+TEST_CASE("what is heard after the epoch should have ended still belongs to its last slot") {
+  Bench bench = slots({60, 60, 60, 60, 60, 60});
+  bench.builder.begin(0);
+  const auto frame = radar_frame(0x0A15, floats({90.0}));
+  bench.builder.radar(33000, frame.data(), frame.size());
+  const Epoch epoch = bench.builder.finish(33000);
+  CHECK(value(epoch, hr_mean) == doctest::Approx(90.0).epsilon(0.003));
+  SlotSeries series;
+  series.add(4000000000U, 70.0F);
+  CHECK(series.summary().mean == 70.0);
 }

@@ -133,6 +133,32 @@ TEST_CASE("turning over is the angle between gravity before and after") {
   }
 }
 
+TEST_CASE("turning over is seen about every axis") {
+  const AccelSample ways[6][2] = {{{1, 0, 0}, {0, 1, 0}},  {{0, 1, 0}, {0, 0, 1}},
+                                  {{0, 0, 1}, {1, 0, 0}},  {{0, -1, 0}, {1, 0, 0}},
+                                  {{0, 0, -1}, {0, 1, 0}}, {{-1, 0, 0}, {0, 0, 1}}};
+  for (const auto& way : ways) {
+    const Epoch epoch =
+        epoch_of([&way](double t_s) { return with_noise(t_s, t_s < 15.0 ? way[0] : way[1]); });
+    CHECK(value(epoch, tilt_change) == doctest::Approx(90.0).epsilon(0.05));
+  }
+}
+
+TEST_CASE("a turn while the sensor was not heard is no movement") {
+  Bench bench;
+  bench.builder.begin(0);
+  for (std::uint32_t ms = 0; ms < kEpochMs; ms += kAccelPeriodMs) {
+    const bool before = ms < 10000;
+    if (before || ms >= 10300) {
+      const AccelSample gravity = before ? AccelSample{0, 0, 1} : AccelSample{1, 0, 0};
+      bench.builder.acceleration(ms, with_noise(ms / 1000.0, gravity));
+    }
+  }
+  const Epoch epoch = bench.builder.finish(kEpochMs);
+  CHECK(value(epoch, act_count) == 0.0);
+  CHECK(value(epoch, tilt_change) == doctest::Approx(90.0).epsilon(0.05));
+}
+
 TEST_CASE("a sensor whose one g is off by 8 percent has no more ENMO at rest") {
   Bench bench;
   bench.acceleration = [](double t_s) { return with_noise(t_s, {0.0F, 0.0F, 1.08F}); };

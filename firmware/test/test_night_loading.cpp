@@ -205,3 +205,28 @@ TEST_CASE("no bytes make the loader do worse than complain") {
     CHECK(night.has_value() == error.empty());
   }
 }
+
+TEST_CASE("a rate of 0 says that there was none") {
+  const Folder folder;
+  folder.with("stages.csv", "t_s,stage\n0,W\n")
+      .with("heart_rate.csv", "t_s,bpm\n0,60\n10,0\n20,\n");
+  const Night night = loaded(folder);
+  REQUIRE(night.heart_rate.size() == 2);
+  CHECK(night.heart_rate[1].value == 0.0);
+}
+
+TEST_CASE("slow and fast hearts have a rate, and beats that cannot be do not begin one") {
+  for (const double rr_s : {0.4, 1.9}) {
+    const Folder folder;
+    std::string beats = "t_s,rr_s\n0.1,0.1\n2.6,2.5\n";
+    for (double t_s = 2.6 + rr_s; t_s < 30.0; t_s += rr_s) {
+      beats += std::to_string(t_s) + "," + std::to_string(rr_s) + "\n";
+    }
+    folder.with("stages.csv", "t_s,stage\n0,W\n").with("beats.csv", beats);
+    const Night night = loaded(folder);
+    REQUIRE(night.heart_rate.size() == 4);
+    for (const TimedValue& rate : night.heart_rate) {
+      CHECK(rate.value == std::nearbyint(60.0 / rr_s));
+    }
+  }
+}

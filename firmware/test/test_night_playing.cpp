@@ -146,6 +146,25 @@ TEST_CASE("a night may be taken up in the middle") {
   CHECK(value(epoch, act_count) == doctest::Approx(value(whole[20], act_count)).epsilon(0.05));
 }
 
+TEST_CASE("a sleeper who turns over turns the sensor, who lies still does not") {
+  Night night = quiet_night(20);
+  for (std::size_t k = 0; k < night.epochs(); ++k) {
+    night.motion_counts.push_back(k % 2 == 1 ? 30.0F : 0.0F);
+    night.turns.push_back(k % 4 == 1 ? 1 : 0);
+  }
+  const auto epochs = played(night);
+  int turned = 0;
+  for (std::size_t k = 0; k < epochs.size(); ++k) {
+    if (night.turns[k] != 0) {
+      turned += value(epochs[k], tilt_change) > 10.0 ? 1 : 0;
+    } else {
+      CHECK(value(epochs[k], tilt_change) < 2.0);
+    }
+    CHECK(value(epochs[k], enmo) < 60.0);
+  }
+  CHECK(turned >= 4);
+}
+
 TEST_CASE("nothing is sent after the night's end") {
   const Night night = make_up_night(5, 0.1);
   SensorFeed feed(night);

@@ -1,8 +1,10 @@
 #include <doctest/doctest.h>
 
+#include <utility>
 #include <vector>
 
 #include "noctis/mr60bha2.hpp"
+#include "synthetic.hpp"
 
 using namespace noctis;
 
@@ -180,4 +182,41 @@ TEST_CASE("a caller who never asks for readings does not overrun the parser") {
   }
   RadarReading reading{};
   CHECK_FALSE(parser.next(reading));
+}
+
+TEST_CASE("every known type is refused if it is a byte short") {
+  const std::vector<std::pair<std::uint16_t, std::size_t>> sizes = {
+      {0x0A13, 12}, {0x0A14, 4}, {0x0A15, 4}, {0x0A16, 8}, {0x0F09, 1}};
+  for (const auto& [type, size] : sizes) {
+    CAPTURE(type);
+    Mr60bha2Parser parser;
+    CHECK(feed(parser, test::radar_frame(type, Bytes(size - 1, 0))).empty());
+    CHECK(parser.refused() == 1);
+    CHECK(feed(parser, test::radar_frame(type, Bytes(size, 0))).size() == 1);
+    // A later version of the radar's firmware may append to what it says.
+    CHECK(feed(parser, test::radar_frame(type, Bytes(size + 1, 0))).size() == 1);
+  }
+}
+
+TEST_CASE("a rate is none, or within what a body does") {
+  const auto accepted = [](std::uint16_t type, double rate) {
+    return parse(test::radar_frame(type, test::floats({rate}))).size() == 1;
+  };
+  for (const double rate : {0.0, 20.0, 250.0}) {
+    CHECK(accepted(0x0A15, rate));
+  }
+  for (const double rate : {-60.0, 0.5, 19.9, 250.1}) {
+    CHECK_FALSE(accepted(0x0A15, rate));
+  }
+  for (const double rate : {0.0, 2.0, 60.0}) {
+    CHECK(accepted(0x0A14, rate));
+  }
+  for (const double rate : {-14.0, 1.9, 60.1}) {
+    CHECK_FALSE(accepted(0x0A14, rate));
+  }
+}
+
+TEST_CASE("a presence other than yes or no is refused") {
+  CHECK(parse(test::radar_frame(0x0F09, {0})).size() == 1);
+  CHECK(parse(test::radar_frame(0x0F09, {2})).empty());
 }
