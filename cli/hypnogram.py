@@ -56,8 +56,8 @@ def _axis(epochs: int, columns: int) -> str:
     """Return the hours below the lanes, as far apart as their labels need."""
     hours = epochs * EPOCH_SECONDS / 3600
     every = next((t for t in _TICK_HOURS if columns * t >= 4 * hours), _TICK_HOURS[-1])
-    line = [" "] * (columns + 4)
+    line = [" "] * (columns + 3)
     for hour in range(0, int(hours) + 1, every):
         at = round(hour / hours * columns) if hours else 0
-        line[at : at + 3] = f"{hour}h ".ljust(3)[:3]
-    return " " * (_LABEL - 1) + "└" + "".join(line).rstrip()
+        line[at : at + 3] = f"{hour}h".ljust(3)
+    return " " * (_LABEL - 1) + "└" + "".join(line)[:columns].rstrip()
