@@ -20,6 +20,8 @@ struct Physiology {
   double heart_offset;   // bpm above the sleeper's resting rate
   double heart_spread;   // bpm, of the slow wander of heart rate
   double heart_seconds;  // its time constant
+  double heart_jitter;   // bpm, from one 5 s to the next
+  double surge_chance;   // of a sudden rise, in 5 s
   double breath_offset;  // breaths a minute
   float breath_jitter;
   float breath_amplitude;  // rad
@@ -29,12 +31,12 @@ struct Physiology {
 };
 
 constexpr std::array<Physiology, 6> kPhysiology{{
-    {10.0, 4.0, 40.0, 1.5, 0.16F, 0.9F, 0.40F, 0.55, 14.0},    // unscored: as wake
-    {10.0, 4.0, 40.0, 1.5, 0.16F, 0.9F, 0.40F, 0.55, 14.0},    // wake
-    {4.0, 2.5, 60.0, 0.5, 0.11F, 0.9F, 0.25F, 0.18, 6.0},      // N1
-    {1.0, 1.8, 90.0, 0.0, 0.07F, 1.0F, 0.15F, 0.05, 5.0},      // N2
-    {-1.0, 0.8, 120.0, -0.4, 0.03F, 1.1F, 0.07F, 0.012, 4.0},  // N3
-    {4.0, 3.2, 150.0, 1.0, 0.17F, 0.8F, 0.30F, 0.06, 4.0},     // REM
+    {5.0, 2.8, 40.0, 0.9, 0.010, 1.5, 0.16F, 0.9F, 0.40F, 0.45, 14.0},    // unscored: as wake
+    {5.0, 2.8, 40.0, 0.9, 0.010, 1.5, 0.16F, 0.9F, 0.40F, 0.45, 14.0},    // wake
+    {1.5, 1.8, 60.0, 0.9, 0.015, 0.5, 0.11F, 0.9F, 0.25F, 0.18, 6.0},     // N1
+    {0.0, 1.2, 90.0, 0.6, 0.010, 0.0, 0.07F, 1.0F, 0.15F, 0.04, 5.0},     // N2
+    {0.0, 0.7, 120.0, 0.45, 0.002, -0.4, 0.03F, 1.1F, 0.07F, 0.02, 4.0},  // N3
+    {2.5, 3.0, 100.0, 0.9, 0.012, 1.0, 0.17F, 0.8F, 0.30F, 0.05, 4.0},    // REM
 }};
 
 const Physiology& physiology(NightStage stage) {
@@ -62,10 +64,10 @@ class Hypnogram {
  private:
   // About 90 minutes: deep sleep fades from cycle to cycle, REM sleep grows.
   void sleep_cycle(int cycle) {
-    const double deep_min = std::max(0.0, random_.uniform(28.0, 42.0) - 13.0 * cycle);
-    const double rem_min = std::min(34.0, random_.uniform(4.0, 10.0) + 7.0 * cycle);
-    const double light_min = std::max(20.0, random_.uniform(84.0, 100.0) - deep_min - rem_min);
-    stretch(NightStage::n1, random_.uniform(1.0, 4.0));
+    const double deep_min = std::max(0.0, random_.uniform(30.0, 44.0) - 12.0 * cycle);
+    const double rem_min = std::min(34.0, random_.uniform(6.0, 12.0) + 8.0 * cycle);
+    const double light_min = std::max(20.0, random_.uniform(80.0, 96.0) - deep_min - rem_min);
+    stretch(NightStage::n1, random_.uniform(1.0, 5.0));
     broken(NightStage::n2, light_min * 0.55);
     if (deep_min > 2.0) {
       stretch(NightStage::n3, deep_min);
@@ -140,7 +142,7 @@ void breathe(Night& night, Random& random) {
   }
 }
 
-// A wander around the stage's rate, slower in deep sleep, with a rise after each movement.
+// A wander around the stage's rate, with a rise after each movement and now and then without.
 void beat(Night& night, Random& random) {
   const double resting = random.uniform(48.0, 66.0);
   double level = resting + physiology(NightStage::wake).heart_offset;
@@ -156,9 +158,10 @@ void beat(Night& night, Random& random) {
     const double keep = std::exp(-kHeartStepS / stage.heart_seconds);
     wander =
         keep * wander + stage.heart_spread * std::sqrt(1.0 - keep * keep) * random.normal();
-    const double push = std::min(12.0, 0.4 * static_cast<double>(night.motion_counts[epoch]));
-    surge = std::max(surge * std::exp(-kHeartStepS / 25.0), push);
-    const double bpm = level + wander + surge + 0.4 * random.normal();
+    const double moved = std::min(12.0, 0.3 * static_cast<double>(night.motion_counts[epoch]));
+    const double push = random.chance(stage.surge_chance) ? random.uniform(3.0, 10.0) : moved;
+    surge = std::max(surge * std::exp(-kHeartStepS / 20.0), push);
+    const double bpm = level + wander + surge + stage.heart_jitter * random.normal();
     const bool heard = t_s >= kWarmUpS && !random.chance(0.004);
     night.heart_rate.push_back({t_s, heard ? std::clamp(bpm, 35.0, 180.0) : 0.0});
   }
