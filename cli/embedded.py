@@ -39,7 +39,7 @@ WATCH_S: Final = 0.1
 ACCOUNTS_S: Final = 0.5
 LONGEST_BACKOFF_S: Final = 5.0
 CALM_S: Final = 30.0
-READY_S: Final = 30.0
+READY_S: Final = 120.0
 SERVICES: Final = {"ingestor": "svc-ingestor-0", "inference": "svc-live-0", "api": "svc-api-0"}
 
 
