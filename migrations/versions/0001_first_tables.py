@@ -218,9 +218,10 @@ def _hypertable() -> None:
             "create_default_indexes => false)"
         )
     if edition is timescale.Edition.FULL:
+        # The whole key is in the order, so that a late duplicate is looked for in few batches.
         op.execute(
             "ALTER TABLE epochs SET (timescaledb.compress, timescaledb.compress_segmentby = "
-            "'tenant_id, device_id', timescaledb.compress_orderby = 'epoch_start')"
+            "'tenant_id, device_id', timescaledb.compress_orderby = 'epoch_start, stream, seq')"
         )
         op.execute("SELECT add_compression_policy('epochs', interval '14 days')")
         op.execute(f"SELECT add_retention_policy('epochs', interval '{RETENTION}')")

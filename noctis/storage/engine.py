@@ -31,6 +31,7 @@ OUTSIDE_SECONDS: Final = 60.0  # of one wait where no transaction has set a dead
 SESSION: Final = (
     "-c timezone=UTC -c statement_timeout=120s -c idle_in_transaction_session_timeout=60s"
 )
+NO_ANSWER: Final = "the server did not answer in time"
 # Classes of SQLSTATE that pass: connection, transaction rollback (deadlock), resources
 # (disk full), operator intervention (shutdown, timeout), system error; and two single states:
 # read-only during a failover, lock not available.
@@ -62,8 +63,7 @@ class _Connection(psycopg.Connection[Any]):
             if _seconds_left() > 0.0:
                 raise
             self.pgconn.finish()
-            message = "the server did not answer in time"
-            raise _DeadlineError(message) from error
+            raise _DeadlineError(NO_ANSWER) from error
 
 
 def create(url: str, *, application: str = "noctis", connections: int = 5) -> Engine:
@@ -93,8 +93,7 @@ def create(url: str, *, application: str = "noctis", connections: int = 5) -> En
     def connect() -> _Connection:
         left = _seconds_left()
         if left <= 0.0:
-            message = "no time is left to connect"
-            raise _DeadlineError(message)
+            raise _DeadlineError(NO_ANSWER)
         return _Connection.connect(target, connect_timeout=ceil(min(CONNECT_SECONDS, left)))
 
     return create_engine(

@@ -1,0 +1,36 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from noctis.epoch import Run
+from noctis.storage.runs import signed, unsigned, verdict
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@given(st.integers(0, (1 << 64) - 1))
+def test_a_streams_64_bits_survive_the_database(stream: int) -> None:
+    assert -(1 << 63) <= signed(stream) < 1 << 63
+    assert unsigned(signed(stream)) == stream
+
+
+@pytest.mark.parametrize(
+    ("utc", "believed"),
+    [
+        (datetime(2024, 12, 31, 23, 59, 59, tzinfo=UTC), False),
+        (datetime(2025, 1, 1, tzinfo=UTC), True),
+        (NOW, True),
+        (NOW + timedelta(days=1), True),
+        (NOW + timedelta(days=1, seconds=1), False),
+        (datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC), False),
+    ],
+)
+def test_a_clock_is_believed_from_2025_to_a_day_ahead(utc: datetime, *, believed: bool) -> None:
+    run = Run(0, 0, 1, 0, int(utc.timestamp()))
+    assert verdict(run, NOW) == (utc if believed else None)
+
+
+def test_no_clock_is_no_time() -> None:
+    assert verdict(Run(0, 0, 1, 0, 0), NOW) is None
