@@ -1,0 +1,338 @@
+#include <set>
+
+#include "scripted_platform.hpp"
+#include "vectors.hpp"
+
+using namespace noctis;
+using namespace noctis::test;
+
+namespace {
+
+std::size_t count_of(const Bench& bench, Channel channel) {
+  return bench.uplink.of(channel).size();
+}
+
+// How often each seq went out live.
+std::multiset<std::uint32_t> live_seqs(const Bench& bench) {
+  std::multiset<std::uint32_t> seqs;
+  for (const Published& message : bench.uplink.of(Channel::epochs)) {
+    REQUIRE(message.frame.slots.size() == 1);
+    seqs.insert(message.frame.first);
+  }
+  return seqs;
+}
+
+}  // namespace
+
+TEST_CASE("an epoch goes out live once and is done when the platform says so") {
+  Bench bench;
+  bench.courier.on_state(true);
+  const std::uint32_t seq = bench.make_epoch();
+  CHECK(bench.went_live);
+  CHECK(bench.spool.backlog() == 1);
+  bench.courier.on_ack(bench.uplink.of(Channel::epochs).at(0).id);  // the broker alone
+  CHECK(bench.spool.backlog() == 1);
+  bench.acknowledge(seq, 1);
+  CHECK(bench.spool.backlog() == 0);
+  CHECK(bench.courier.in_flight() == 0);
+  bench.pass(7200);
+  CHECK(count_of(bench, Channel::epochs) == 1);
+  CHECK(count_of(bench, Channel::backlog) == 0);
+}
+
+TEST_CASE("an epoch that the platform disposed of is done too") {
+  Bench bench;
+  bench.courier.on_state(true);
+  bench.acknowledge(bench.make_epoch(), 1, AckCode::disposed);
+  CHECK(bench.spool.backlog() == 0);
+}
+
+TEST_CASE("acknowledgements of another stream, damaged, or of seqs to come change nothing") {
+  Bench bench;
+  bench.courier.on_state(true);
+  const std::uint32_t seq = bench.make_epoch();
+  bench.acknowledge(seq, 1, AckCode::stored, bench.spool.stream() + 1);
+  CHECK(bench.spool.backlog() == 1);
+  auto bytes = encode_ack(bench.spool.stream(), {{seq, 1, 0}});
+  bytes.back() ^= 1;
+  bench.courier.on_down_ack(bytes.data(), bytes.size());
+  CHECK(bench.spool.backlog() == 1);
+  bench.acknowledge(seq + 1, 200);
+  bench.make_epochs(3);
+  CHECK(bench.spool.backlog() == 4);
+}
+
+TEST_CASE("eight live epochs are in flight at most; the others follow on the backlog") {
+  Bench bench;
+  bench.courier.on_state(true);
+  bench.make_epochs(8);
+  CHECK(bench.went_live);
+  bench.make_epochs(2);
+  CHECK_FALSE(bench.went_live);
+  CHECK(count_of(bench, Channel::epochs) == 8);
+  CHECK(count_of(bench, Channel::backlog) == 0);
+  bench.serve();
+  CHECK(bench.spool.backlog() == 0);
+  REQUIRE(count_of(bench, Channel::backlog) == 1);
+  CHECK(bench.uplink.of(Channel::backlog)[0].frame.slots.size() == 2);
+}
+
+TEST_CASE("what was made without a link goes as backlog, oldest first, 64 slots a frame") {
+  Bench bench;
+  bench.make_epochs(600);
+  CHECK(bench.uplink.sent.empty());
+  bench.courier.on_state(true);
+  bench.courier.poll();
+  CHECK(count_of(bench, Channel::backlog) == 1);  // opens up with each success
+  bench.serve();
+  CHECK(bench.spool.backlog() == 0);
+  std::uint32_t last = 0;
+  std::size_t epochs = 0;
+  for (const Published& message : bench.uplink.of(Channel::backlog)) {
+    CHECK(message.frame.first > last);
+    CHECK(message.frame.slots.size() <= 64);
+    last = message.frame.first;
+    epochs += message.frame.slots.size();
+  }
+  CHECK(epochs == 600);
+  CHECK(count_of(bench, Channel::backlog) == 11);  // 279, 279 and 42 epochs in three sectors
+  CHECK(count_of(bench, Channel::epochs) == 0);
+}
+
+TEST_CASE("the backlog window opens to four frames and no further") {
+  Bench bench;
+  bench.make_epochs(800);
+  bench.courier.on_state(true);
+  bench.courier.poll();
+  std::size_t most = 0;
+  for (std::size_t i = 0; i < bench.uplink.sent.size(); ++i) {
+    if (bench.uplink.sent[i].channel == Channel::backlog) {
+      bench.acknowledge(Published(bench.uplink.sent[i]));
+      most = std::max(most, bench.courier.in_flight());
+    }
+  }
+  CHECK(most == Courier::kBacklogWindow);
+  CHECK(bench.spool.backlog() == 0);
+}
+
+TEST_CASE("on silence one frame repeats from 30 s up to every 15 min, with jitter") {
+  Bench bench;
+  bench.make_epochs(200);
+  bench.courier.on_state(true);
+  bench.courier.poll();
+  bench.pass(4 * 3600);
+  const auto frames = bench.uplink.of(Channel::backlog);
+  REQUIRE(frames.size() > 8);
+  std::set<std::uint64_t> pauses;
+  double expected_s = 30;
+  for (std::size_t i = 1; i < frames.size(); ++i) {
+    CHECK(frames[i].frame.first == frames[0].frame.first);
+    const std::uint64_t pause = frames[i].at_ms - frames[i - 1].at_ms;
+    CHECK(pause >= expected_s * 1000);
+    CHECK(pause <= expected_s * 1250 + 2);
+    expected_s = std::min(2 * expected_s, 900.0);
+    pauses.insert(pause);
+  }
+  CHECK(pauses.size() == frames.size() - 1);
+}
+
+TEST_CASE("after a silence one answer brings the pace back") {
+  Bench bench;
+  bench.make_epochs(600);
+  bench.courier.on_state(true);
+  bench.courier.poll();
+  bench.pass(3600);
+  const std::size_t before = bench.uplink.sent.size();
+  bench.acknowledge(Published(bench.uplink.of(Channel::backlog).back()));
+  bench.serve(before);
+  CHECK(bench.spool.backlog() == 0);
+  CHECK(bench.clock.now_ms <= 3'600'000);
+}
+
+TEST_CASE("a live epoch that nobody answers is repeated on the backlog, never live") {
+  Bench bench;
+  bench.courier.on_state(true);
+  const std::uint32_t seq = bench.make_epoch();
+  bench.pass(29);
+  CHECK(count_of(bench, Channel::backlog) == 0);
+  bench.pass(10);
+  REQUIRE(count_of(bench, Channel::backlog) == 1);
+  CHECK(bench.uplink.of(Channel::backlog)[0].frame.first == seq);
+  CHECK(count_of(bench, Channel::epochs) == 1);
+}
+
+TEST_CASE("a late acknowledgement of a repeated epoch is good") {
+  Bench bench;
+  bench.courier.on_state(true);
+  const std::uint32_t seq = bench.make_epoch();
+  bench.pass(45);
+  bench.acknowledge(seq, 1);
+  CHECK(bench.courier.in_flight() == 0);
+  bench.pass(7200);
+  CHECK(count_of(bench, Channel::backlog) == 1);
+}
+
+TEST_CASE("what was refused is kept and asked again in an hour, and nothing waits for it") {
+  Bench bench;
+  bench.courier.on_state(true);
+  const std::uint32_t refused = bench.make_epoch();
+  bench.acknowledge(refused, 1, AckCode::refused);
+  const std::uint32_t good = bench.make_epoch();
+  bench.acknowledge(good, 1);
+  bench.pass(3590);
+  CHECK(count_of(bench, Channel::backlog) == 0);
+  CHECK(bench.spool.backlog() == 1);
+  bench.pass(20);
+  REQUIRE(count_of(bench, Channel::backlog) == 1);
+  bench.acknowledge(refused, 1, AckCode::refused);
+  bench.pass(3590);
+  CHECK(count_of(bench, Channel::backlog) == 1);
+  bench.pass(20);
+  bench.acknowledge(refused, 1);
+  CHECK(bench.spool.backlog() == 0);
+  bench.pass(7200);
+  CHECK(count_of(bench, Channel::backlog) == 2);
+}
+
+TEST_CASE("a refused frame of the backlog does not stop the frames behind it") {
+  Bench bench;
+  bench.make_epochs(128);
+  bench.courier.on_state(true);
+  bench.courier.poll();
+  bench.acknowledge(Published(bench.uplink.of(Channel::backlog).at(0)), AckCode::refused);
+  REQUIRE(count_of(bench, Channel::backlog) == 2);
+  bench.acknowledge(Published(bench.uplink.of(Channel::backlog).at(1)));
+  CHECK(bench.spool.backlog() == 64);
+}
+
+TEST_CASE("a frame acknowledged in pieces is done when the last piece is") {
+  Bench bench;
+  bench.make_epochs(64);
+  bench.courier.on_state(true);
+  bench.courier.poll();
+  const std::uint32_t first = bench.uplink.of(Channel::backlog).at(0).frame.first;
+  bench.acknowledge(first, 32);
+  CHECK(bench.courier.in_flight() == 1);
+  bench.acknowledge(first, 32);  // once more: the rest is still awaited
+  CHECK(bench.courier.in_flight() == 1);
+  bench.pass(40);
+  REQUIRE(count_of(bench, Channel::backlog) == 2);
+  CHECK(bench.uplink.of(Channel::backlog)[1].frame.first == first + 32);
+  bench.acknowledge(first + 32, 32);
+  CHECK(bench.spool.backlog() == 0);
+  CHECK(bench.courier.in_flight() == 0);
+}
+
+TEST_CASE("after a reconnect everything unanswered comes from the spool, nothing live twice") {
+  Bench bench;
+  bench.courier.on_state(true);
+  bench.make_epochs(5);
+  bench.courier.on_state(false);
+  CHECK(bench.courier.in_flight() == 0);
+  bench.make_epochs(3);
+  CHECK_FALSE(bench.went_live);
+  bench.pass(600);
+  CHECK(count_of(bench, Channel::backlog) == 0);
+  bench.courier.on_state(true);
+  bench.courier.poll();
+  REQUIRE(count_of(bench, Channel::backlog) == 1);
+  CHECK(bench.uplink.of(Channel::backlog)[0].frame.slots.size() == 8);
+  bench.serve();
+  CHECK(bench.spool.backlog() == 0);
+  CHECK(live_seqs(bench).size() == 5);
+}
+
+TEST_CASE("a new epoch goes live at once while the backlog drains") {
+  Bench bench;
+  bench.make_epochs(600);
+  bench.courier.on_state(true);
+  bench.courier.poll();
+  const std::uint32_t seq = bench.make_epoch();
+  CHECK(bench.went_live);
+  CHECK(live_seqs(bench).count(seq) == 1);
+}
+
+TEST_CASE("an uplink that takes nothing loses nothing") {
+  Bench bench;
+  bench.courier.on_state(true);
+  bench.uplink.full = true;
+  bench.make_epochs(3);
+  CHECK_FALSE(bench.went_live);
+  bench.uplink.full = false;
+  bench.courier.poll();
+  bench.serve();
+  CHECK(bench.spool.backlog() == 0);
+}
+
+TEST_CASE("a boot loses no backlog") {
+  Bench bench;
+  bench.make_epochs(300);
+  Spool again(bench.nor, {1, 2, 3});
+  CHECK(again.mount() == Spool::Mount::ready);
+  CHECK(again.backlog() == 300);
+  Courier courier(again, bench.uplink, bench.clock, "test 1", 5);
+  courier.on_state(true);
+  courier.poll();
+  CHECK(count_of(bench, Channel::backlog) == 1);
+  CHECK(bench.uplink.of(Channel::backlog)[0].frame.first == 1);
+}
+
+TEST_CASE("a random platform gets every epoch, each live once at most") {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    CAPTURE(seed);
+    Bench bench;
+    std::mt19937_64 random(seed);
+    std::set<std::uint32_t> made;
+    std::set<std::uint32_t> stored;
+    std::size_t seen = 0;
+    const auto answer = [&](unsigned percent) {
+      for (; seen < bench.uplink.sent.size(); ++seen) {
+        const Published message = bench.uplink.sent[seen];
+        if (message.channel == Channel::status || random() % 100 >= percent) {
+          continue;
+        }
+        for (std::uint32_t i = 0; i < message.frame.slots.size(); ++i) {
+          stored.insert(message.frame.first + i);
+        }
+        if (random() % 100 < percent) {
+          bench.acknowledge(message, random() % 10 == 0 ? AckCode::refused : AckCode::stored);
+        }
+      }
+    };
+    for (int i = 0; i < 1500; ++i) {
+      bench.pass(30);
+      if (random() % 20 == 0) {
+        bench.courier.on_state(random() % 3 != 0);
+      }
+      made.insert(bench.make_epoch());
+      answer(60);
+    }
+    bench.courier.on_state(true);
+    for (int i = 0; i < 5000 && bench.spool.backlog() > 0; ++i) {
+      bench.pass(100);
+      answer(90);
+    }
+    CHECK(bench.spool.backlog() == 0);
+    CHECK(std::includes(stored.begin(), stored.end(), made.begin(), made.end()));
+    const auto live = live_seqs(bench);
+    CHECK(std::set<std::uint32_t>(live.begin(), live.end()).size() == live.size());
+  }
+}
+
+TEST_CASE("the status says where the spool stands") {
+  Bench bench;
+  bench.courier.on_state(true);
+  bench.make_epochs(2);
+  bench.pass(301);
+  const auto statuses = bench.uplink.of(Channel::status);
+  REQUIRE(statuses.size() == 2);
+  const Json json(cJSON_Parse(statuses[1].text.c_str()), cJSON_Delete);
+  REQUIRE(json);
+  CHECK(text(json.get(), "state") == "online");
+  CHECK(text(json.get(), "stream") == "5eed5eed5eed5eed");
+  CHECK(number(json.get(), "oldest_seq") == 0);
+  CHECK(number(json.get(), "next_seq") == 3);
+  CHECK(number(json.get(), "backlog") == 2);
+  CHECK(text(json.get(), "firmware") == "test 1");
+  CHECK(text(json.get(), "clock") == "known");
+}
