@@ -71,12 +71,31 @@ class MosquittoServer:
         """None while the broker runs, or before its first start."""
         return None if self._child is None else self._child.exit_code
 
-    def start(self, port: int, accounts: Sequence[Account], *, within_s: float = 10.0) -> None:
-        """Write config and accounts and start Mosquitto on loopback; return when it answers."""
+    @property
+    def running(self) -> bool:
+        """Whether the broker was started and has not ended."""
+        return self._child is not None and self._child.exit_code is None
+
+    @property
+    def has_files(self) -> bool:
+        """Whether accounts of an earlier start are there."""
+        return (self.folder / "accounts").exists() and (self.folder / "acl").exists()
+
+    def tail(self) -> str:
+        """Return the last lines of the broker's log."""
+        return "" if self._child is None else self._child.tail()
+
+    def start(
+        self, port: int, accounts: Sequence[Account] | None, *, within_s: float = 10.0
+    ) -> None:
+        """Write config and accounts and start Mosquitto on loopback; return when it answers.
+
+        Without ``accounts`` those of the last start hold.
+        """
         self.stop()
         self.port = port
-        self._write("accounts", render_passwords(accounts))
-        self._write("acl", render_acl(accounts))
+        if accounts is not None:
+            self._write_accounts(accounts)
         self._write(
             "mosquitto.conf",
             render_config(
@@ -100,8 +119,7 @@ class MosquittoServer:
         Connected clients stay, but for those whose account is gone or has another password.
         """
         child = self._running()
-        self._write("accounts", render_passwords(accounts))
-        self._write("acl", render_acl(accounts))
+        self._write_accounts(accounts)
         child.send(signal.SIGHUP)
         self._wait_until_it_answers(within_s)
 
@@ -151,6 +169,11 @@ class MosquittoServer:
             time.sleep(_POLL_S)
         message = f"mosquitto ended at once with code {child.exit_code}"
         raise ProcessError(message, hint=f"its log ends: {child.tail()}")
+
+    def _write_accounts(self, accounts: Sequence[Account]) -> None:
+        passwords, acl = render_passwords(accounts), render_acl(accounts)
+        self._write("accounts", passwords)
+        self._write("acl", acl)
 
     def _write(self, name: str, text: str) -> None:
         """Replace a file in one step; only the broker's user (and root) can read it."""

@@ -165,16 +165,20 @@ def end_leftover(pid_file: Path, *, argument: str, within_s: float = 10.0) -> No
     """
     try:
         pid = int(pid_file.read_text())
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except (OSError, ValueError):
         return
-    if argument.encode() not in command:
-        return
-    os.kill(pid, signal.SIGTERM)
-    os.kill(pid, signal.SIGCONT)
     deadline = time.monotonic() + within_s
-    while Path(f"/proc/{pid}").exists():
-        if time.monotonic() > deadline:
-            os.kill(pid, signal.SIGKILL)
+    for number in (signal.SIGTERM, signal.SIGCONT, signal.SIGKILL):
+        if not _runs(pid, argument):
             return
-        time.sleep(0.02)
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+        while number == signal.SIGCONT and _runs(pid, argument) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+
+def _runs(pid: int, argument: str) -> bool:
+    """Tell whether a process has ``argument`` on its command line; a zombie has none."""
+    with suppress(OSError):
+        return argument.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return False

@@ -1,0 +1,102 @@
+"""``python -m broker``: Mosquitto with the accounts and rights of the database."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Final
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from broker.config import Listener, Tls, render_config
+from broker.server import MosquittoServer
+from broker.service import BrokerService
+from noctis import settings as settings_module
+from noctis.errors import ConfigurationError, NoctisError
+from noctis.settings import Settings
+from noctis.storage.database import Database
+from noctis.supervise import Service, run
+from noctis.telemetry import configure_logging
+
+LOOPBACK_PORT: Final = 1883
+
+
+class BrokerSettings(BaseSettings):
+    """Where the broker listens for devices and apps, besides loopback."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="NOCTIS_BROKER_", env_file=".env", extra="ignore"
+    )
+
+    listen: str = Field("", description="address:port for devices and apps; empty: none")
+    certificate: Path | None = Field(None, description="of the listener's TLS")
+    key: Path | None = Field(None, description="of that certificate")
+    client_ca: Path | None = Field(None, description="devices show a certificate of this CA")
+    loopback_port: int = Field(LOOPBACK_PORT, ge=1, le=65535)
+
+
+def listeners(settings: BrokerSettings) -> tuple[Listener, ...]:
+    """Return the listener for devices and apps, if there is one."""
+    if not settings.listen:
+        return ()
+    address, _, port = settings.listen.rpartition(":")
+    if not address or not port.isdecimal():
+        message = f"NOCTIS_BROKER_LISTEN={settings.listen!r} is no address and port"
+        raise ConfigurationError(message, hint="write it as 0.0.0.0:8883")
+    if settings.certificate is None or settings.key is None:
+        return (Listener(int(port), address),)
+    tls = Tls(settings.certificate, settings.key, settings.client_ca)
+    return (Listener(int(port), address, tls),)
+
+
+def main() -> int:
+    """Run until SIGTERM; 2 for settings that make no sense, 1 for anything else."""
+    parser = argparse.ArgumentParser(prog="python -m broker", description=__doc__)
+    parser.add_argument(
+        "--print-config", action="store_true", help="print mosquitto.conf and end"
+    )
+    arguments = parser.parse_args()
+    try:
+        settings, own = settings_module.load(), BrokerSettings()
+        if arguments.print_config:
+            sys.stdout.write(_config(settings, own))
+            return 0
+        extra = listeners(own)
+    except (NoctisError, ValidationError) as error:
+        sys.stderr.write(f"broker: {error}\n")
+        return 2
+    configure_logging("broker", form=settings.log_format, level=settings.log_level)
+    return _serve(settings, own.loopback_port, extra)
+
+
+def _config(settings: Settings, own: BrokerSettings) -> str:
+    folder = settings.var / "broker"
+    return render_config(
+        (Listener(own.loopback_port), *listeners(own)),
+        passwords=folder / "accounts",
+        acl=folder / "acl",
+        persistence=folder,
+    )
+
+
+def _serve(settings: Settings, port: int, extra: tuple[Listener, ...]) -> int:
+    database = Database(settings, application="noctis-broker", connections=1)
+    server = MosquittoServer(settings.var / "broker", extra_listeners=extra)
+    broker = BrokerService(server, database, port=port)
+    service = Service(
+        name="broker", work=(broker.run,), ready=lambda: broker.ready, drain=broker.drain
+    )
+    failures: list[str] = []
+    try:
+        run(service, metrics_port=settings.metrics_port)
+    except* NoctisError as group:
+        failures = [str(failure) for failure in group.exceptions]
+    finally:
+        server.stop()
+        database.close()
+    sys.stderr.writelines(f"broker: {failure}\n" for failure in failures)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""``python -m broker``: accounts follow the database, TLS for those outside."""
+
+import asyncio
+import datetime as dt
+import ipaddress
+import os
+import socket
+import ssl
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from sqlalchemy import Engine
+
+from broker.server import MosquittoServer
+from noctis.childproc import Child, child_user, free_port
+from noctis.mqtt import Link, Session
+from noctis.storage import accounts, tenants
+from noctis.storage.engine import transaction
+from tests.integration.broker_fixtures import Client, eventually, on_loop
+
+pytestmark = [pytest.mark.broker, pytest.mark.postgres]
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def certificates(server_folder: Path) -> Path:
+    """A self-signed certificate of 127.0.0.1 and its key, which the broker's user can read."""
+    folder = server_folder / "certificates"
+    folder.mkdir(exist_ok=True)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "broker")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "server.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "server.key").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    user = child_user("mosquitto")
+    if user is not None:
+        os.chown(folder / "server.key", user.uid, user.gid)
+    return folder
+
+
+class Service:
+    """``python -m broker`` as a child process."""
+
+    def __init__(self, folder: Path, url: str, certificates: Path) -> None:
+        self.port, self.tls_port, self.metrics_port = free_port(), free_port(), free_port()
+        self.ca = certificates / "server.crt"
+        self.environment = {
+            **os.environ,
+            "NOCTIS_VAR": str(folder),
+            "NOCTIS_DATABASE_URL": url,
+            "NOCTIS_DATABASE_SECONDS": "2",
+            "NOCTIS_METRICS_PORT": str(self.metrics_port),
+            "NOCTIS_BROKER_LOOPBACK_PORT": str(self.port),
+            "NOCTIS_BROKER_LISTEN": f"127.0.0.1:{self.tls_port}",
+            "NOCTIS_BROKER_CERTIFICATE": str(self.ca),
+            "NOCTIS_BROKER_KEY": str(certificates / "server.key"),
+        }
+        self.log = folder / "service.log"
+        self.start()
+
+    def start(self) -> None:
+        arguments = [sys.executable, "-m", "broker"]
+        self.child = Child(arguments, log=self.log, environment=self.environment)
+        assert eventually(self.is_ready, within_s=20), self.child.tail()
+
+    def is_ready(self) -> bool:
+        try:
+            address = f"http://127.0.0.1:{self.metrics_port}/readyz"
+            with urllib.request.urlopen(address, timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, ConnectionError):
+            return False
+
+    def mosquitto_pid(self) -> int:
+        children = Path(f"/proc/{self.child.pid}/task").glob("*/children")
+        [pid] = [int(it) for file in children for it in file.read_text().split()]
+        return pid
+
+
+@pytest.fixture
+def service(server_folder: Path, database_url: str, certificates: Path) -> Iterator[Service]:
+    folder = server_folder / database_url.rpartition("/")[2]
+    folder.mkdir(mode=0o755)
+    made = Service(folder, database_url, certificates)
+    yield made
+    made.child.stop()
+
+
+def add_device(engine: Engine) -> str:
+    with transaction(engine) as connection:
+        tenants.add(connection, "t1")
+        return accounts.add("t1", connection, "t1/d1", "device")
+
+
+def may_enter(port: int, password: str) -> bool:
+    client = Client(port, "t1/d1")
+    client._client.username_pw_set("t1/d1", password)
+    with client:
+        return client.refused is None
+
+
+def test_an_account_works_soon_after_it_was_added_and_no_longer_once_it_is_revoked(
+    service: Service, engine: Engine
+) -> None:
+    password = add_device(engine)
+    assert eventually(lambda: may_enter(service.port, password))
+    assert not may_enter(service.port, "another")
+    with transaction(engine) as connection:
+        accounts.revoke("t1", connection, "t1/d1")
+    assert eventually(lambda: not may_enter(service.port, password))
+
+
+def test_from_outside_it_speaks_tls_alone(service: Service, engine: Engine) -> None:
+    password = add_device(engine)
+    assert eventually(lambda: may_enter(service.port, password))
+
+    async def main() -> None:
+        mine = Link("127.0.0.1", service.tls_port, "t1/d1", password, ca=service.ca)
+        session = Session(mine)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(session.run())
+            await session.wait_ready()
+            await session.stop()
+        in_clear = Session(Link("127.0.0.1", service.tls_port, "t1/d1", password))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(in_clear.run())
+            await asyncio.sleep(1)
+            assert not in_clear.ready
+            await in_clear.stop()
+
+    on_loop(main)
+    address = ("127.0.0.1", service.tls_port)
+    with (
+        socket.create_connection(address, 5) as raw,
+        pytest.raises(ssl.SSLCertVerificationError),
+    ):
+        ssl.create_default_context().wrap_socket(raw, server_hostname=address[0])
+
+
+def test_without_the_database_it_starts_with_the_accounts_it_had(
+    service: Service, engine: Engine
+) -> None:
+    password = add_device(engine)
+    assert eventually(lambda: may_enter(service.port, password))
+    assert service.child.stop() == 0
+    service.environment["NOCTIS_DATABASE_URL"] = f"postgresql://x@127.0.0.1:{free_port()}/x"
+    service.start()
+    assert may_enter(service.port, password)
+
+
+def test_when_mosquitto_ends_the_service_ends_and_says_so(service: Service) -> None:
+    os.kill(service.mosquitto_pid(), 9)
+    assert eventually(lambda: service.child.exit_code == 1, within_s=10)
+    assert "mosquitto ended with code -9" in service.child.tail()
+
+
+def test_the_config_at_the_root_is_what_compose_runs_with_and_mosquitto_accepts_it(
+    certificates: Path, server_folder: Path
+) -> None:
+    text = (ROOT / "mosquitto.conf").read_text()
+    environment = {
+        "NOCTIS_VAR": "/var/lib/noctis",
+        "NOCTIS_BROKER_LISTEN": "0.0.0.0:8883",
+        "NOCTIS_BROKER_CERTIFICATE": "/etc/noctis/certificates/server.crt",
+        "NOCTIS_BROKER_KEY": "/etc/noctis/certificates/server.key",
+    }
+    log = server_folder / "config"
+    arguments = [sys.executable, "-m", "broker", "--print-config"]
+    child = Child(arguments, log=log, environment={**os.environ, **environment})
+    assert eventually(lambda: child.exit_code == 0, within_s=20)
+    assert text.endswith(log.read_text())
+    server = MosquittoServer(server_folder / "root-config")
+    with server:
+        server.start(free_port(), [])
+        config = text.replace("/var/lib/noctis/broker", str(server.folder))
+        config = config.replace("/etc/noctis/certificates", str(certificates))
+        config = config.replace("listener 1883 ", f"listener {server.port} ")
+        config = config.replace("listener 8883 0.0.0.0", f"listener {free_port()} 127.0.0.1")
+        (server.folder / "mosquitto.conf").write_text(config)
+        server.restart()
