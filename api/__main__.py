@@ -1,6 +1,7 @@
 """``python -m api``: the facade under uvicorn, with an orderly end."""
 
 import asyncio
+import sys
 from types import FrameType
 from typing import Final
 
@@ -10,6 +11,7 @@ from typing_extensions import override
 from api.app import create_app
 from api.deps import State
 from noctis import settings
+from noctis.errors import NoctisError
 from noctis.telemetry import configure_logging
 
 __all__ = ["main"]
@@ -31,18 +33,24 @@ class Server(uvicorn.Server):
     @override
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._readiness.draining:
-            super().handle_exit(sig, frame)
+            self.should_exit = self.force_exit = True
             return
         self._readiness.draining = True
-        loop = asyncio.get_running_loop()
-        loop.call_later(UNREADY_S, super().handle_exit, sig, frame)
+        asyncio.get_running_loop().call_later(UNREADY_S, self._stop)
+
+    def _stop(self) -> None:
+        self.should_exit = True
 
 
-def main() -> None:
-    """Serve until SIGTERM or SIGINT; requests in hand are finished."""
-    chosen = settings.load()
-    configure_logging("api", form=chosen.log_format, level=chosen.log_level)
-    app = create_app(chosen)
+def main() -> int:
+    """Serve until SIGTERM or SIGINT; requests in hand are finished. 2: wrong settings."""
+    try:
+        chosen = settings.load()
+        configure_logging("api", form=chosen.log_format, level=chosen.log_level)
+        app = create_app(chosen)
+    except NoctisError as error:
+        sys.stderr.write(f"api: {error}\n")
+        return 2
     config = uvicorn.Config(
         app,
         host=chosen.api_host,
@@ -52,8 +60,10 @@ def main() -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )
-    Server(config, app.state.noctis).run()
+    server = Server(config, app.state.noctis)
+    server.run()
+    return 0 if server.started else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -44,7 +44,7 @@ class Logins:
     async def tenant_of(self, username: str, password: str) -> str | None:
         """Return the tenant of an app whose password is right, None otherwise.
 
-        Raises ProblemError 429 when too many ask at once.
+        Raises ProblemError 429 when too many ask at once, TimeoutError when it takes too long.
         """
         if not _is_app(username):
             return None
@@ -53,10 +53,11 @@ class Logins:
             raise ProblemError(429, detail, kind="busy", headers={"Retry-After": "2"})
         self._asking += 1
         try:
-            async with self._hashers:
-                return await self._database.call(
-                    lambda connection: accounts.authenticate(connection, username, password)
-                )
+            with anyio.fail_after(self._database.seconds):
+                async with self._hashers:
+                    return await self._database.call(
+                        lambda connection: accounts.authenticate(connection, username, password)
+                    )
         finally:
             self._asking -= 1
 

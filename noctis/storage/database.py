@@ -18,12 +18,15 @@ T = TypeVar("T")
 
 
 class Database:
-    """Runs storage functions in threads, no more of them than there are connections."""
+    """Runs storage functions in threads, no more of them than there are connections.
+
+    ``seconds`` is the deadline of a call that names none.
+    """
 
     def __init__(self, settings: Settings, *, application: str, connections: int = 5) -> None:
         url = settings.database_url.get_secret_value()
         self._engine = engine.create(url, application=application, connections=connections)
-        self._seconds = settings.database_seconds
+        self.seconds = settings.database_seconds
         self._threads = anyio.CapacityLimiter(connections)
 
     async def call(
@@ -35,7 +38,7 @@ class Database:
         Raises TimeoutError when it passes, StorageUnavailableError when the database cannot
         be reached, StorageError when it refuses.
         """
-        seconds = self._seconds if within_s is None else within_s
+        seconds = self.seconds if within_s is None else within_s
         deadline = time.monotonic() + seconds
 
         def work() -> T:
