@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from noctis.epoch import Frame
+from noctis.epoch import EPOCH_SECONDS, Frame
 from noctis.identity import DeviceId
 from noctis.storage.runs import Device, RunBook, bind_streams, signed
 
@@ -113,7 +113,7 @@ def _contradiction(book: RunBook, device: Device, frame: Frame, now: datetime) -
         return "run_differs"
     if book.interrupts(device, frame):
         return "run_inside"
-    last = timedelta(seconds=int(frame.offsets_s[-1]))
-    if known.utc is not None and last > now - known.utc + FUTURE:
+    last = EPOCH_SECONDS * (frame.first + frame.count - 2 - frame.run_seq)
+    if known.utc is not None and timedelta(seconds=last) > now - known.utc + FUTURE:
         return "future"
     return ""

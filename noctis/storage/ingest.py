@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Table, text
 from noctis.ack import REFUSED, STORED
 from noctis.epoch import EPOCH_SECONDS
 from noctis.storage.admission import Accepted, Received, admit
+from noctis.storage.arrays import array
 from noctis.storage.models import epochs, epochs_untimed
 from noctis.storage.rows import ROW, conflicting, insert
 from noctis.storage.runs import signed
@@ -170,11 +171,11 @@ def _note_late(
         ),
         {
             "now": now,
-            "devices": [one.device.id for one in late],
-            "streams": [signed(one.frame.stream) for one in late],
-            "runs": [one.frame.run_seq for one in late],
-            "firsts": [one.frame.first for one in late],
-            "lasts": [one.frame.first + one.frame.count - 1 for one in late],
+            "devices": array([one.device.id for one in late], "integer"),
+            "streams": array([signed(one.frame.stream) for one in late], "bigint"),
+            "runs": array([one.frame.run_seq for one in late], "bigint"),
+            "firsts": array([one.frame.first for one in late], "bigint"),
+            "lasts": array([one.frame.first + one.frame.count - 1 for one in late], "bigint"),
         },
     )
 
@@ -182,4 +183,5 @@ def _note_late(
 def _is_late(one: Accepted, now: datetime) -> bool:
     if one.backlog or one.utc is None:
         return one.backlog
-    return one.utc + timedelta(seconds=int(one.frame.offsets_s[0])) < now - LATE
+    first = EPOCH_SECONDS * (one.frame.first - one.frame.run_seq - 1)
+    return one.utc + timedelta(seconds=first) < now - LATE

@@ -5,7 +5,6 @@ the slower statement follows when a key is stored already. Both take one buffer 
 bytes for all rows, never a Python object for each value.
 """
 
-import struct
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final
@@ -14,15 +13,13 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
-from psycopg.adapt import Dumper
-from psycopg.pq import Format
 from sqlalchemy import BigInteger, Boolean, Connection, Integer, SmallInteger, Table
 from sqlalchemy.dialects.postgresql import TIMESTAMP
-from typing_extensions import override
 
 from noctis.features import COUNT, NAMES
+from noctis.storage.arrays import Array, Kind, array, cells, dtype
 
-__all__ = ["ROW", "conflicting", "identities", "insert"]
+__all__ = ["ROW", "conflicting", "copy_payload", "identities", "insert"]
 
 # A row before it is written. Times are microseconds since 1970; ``frame`` says where the row
 # came from and is not stored.
@@ -46,34 +43,13 @@ POSTGRES_EPOCH_US: Final = 946_684_800_000_000  # 2000-01-01, where PostgreSQL c
 COPY_HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 COPY_TAIL: Final = b"\xff\xff"
 
-# Each column type's bytes, array type and element's object id in PostgreSQL's binary format.
-_WIRE: Final = {
-    Boolean: ("u1", "boolean[]", 16),
-    BigInteger: (">i8", "bigint[]", 20),
-    SmallInteger: (">i2", "smallint[]", 21),
-    Integer: (">i4", "integer[]", 23),
-    TIMESTAMP: (">i8", "timestamptz[]", 1184),
+_KINDS: Final[dict[type, Kind]] = {
+    Boolean: "boolean",
+    BigInteger: "bigint",
+    SmallInteger: "smallint",
+    Integer: "integer",
+    TIMESTAMP: "timestamptz",
 }
-
-
-class _Array(bytes):
-    """A whole PostgreSQL array in its binary format."""
-
-    __slots__ = ()
-
-
-class _ArrayDumper(Dumper):
-    """Hands an ``_Array`` over as it is; the statement's cast says of which type it is."""
-
-    format = Format.BINARY
-    oid = 0
-
-    @override
-    def dump(self, obj: _Array) -> bytes:
-        return bytes(obj)
-
-
-psycopg.adapters.register_dumper(_Array, _ArrayDumper)
 
 
 def identities(rows: NDArray[np.void]) -> list[tuple[int, int, int]]:
@@ -108,7 +84,7 @@ def conflicting(
     connection: Connection, table: Table, rows: NDArray[np.void]
 ) -> NDArray[np.bool_]:
     """Tell of each row whether another payload is stored under its key."""
-    names = [name for name in table.columns.keys() if name != "received_at"]  # noqa: SIM118
+    names = list(table.columns.keys())
     key = [column.name for column in table.primary_key.columns]
     statement = sql.SQL(
         "SELECT {identity} FROM {rows} AS sent({names}) JOIN {table} AS stored USING ({key}) "
@@ -126,63 +102,53 @@ def conflicting(
     return np.fromiter((key in differ for key in identities(rows)), np.bool_, len(rows))
 
 
-def _copied(connection: Connection, table: Table, rows: NDArray[np.void]) -> bool:
-    """Copy the rows into the table; False, and nothing is changed, when a key exists."""
-    columns = {name: _column(table, rows, name) for name in table.columns.keys()}  # noqa: SIM118
-    cells = [(name, _cell(values.dtype)) for name, values in columns.items()]
-    buffer = np.empty(len(rows), np.dtype([("#fields", ">i2"), *cells]))
+def copy_payload(table: Table, rows: NDArray[np.void]) -> bytes:
+    """Return rows in the format of COPY ... FROM STDIN (FORMAT BINARY), all columns."""
+    columns = {name: cells(_column(table, rows, name)) for name in table.columns.keys()}  # noqa: SIM118
+    kinds = [(name, values.dtype) for name, values in columns.items()]
+    buffer = np.empty(len(rows), np.dtype([("#fields", ">i2"), *kinds]))
     buffer["#fields"] = len(columns)
     for name, values in columns.items():
-        _fill(buffer[name], values)
+        buffer[name] = values
+    return COPY_HEAD + buffer.tobytes() + COPY_TAIL
+
+
+def _copied(connection: Connection, table: Table, rows: NDArray[np.void]) -> bool:
+    """Copy the rows into the table; False, and nothing is changed, when a key exists."""
+    payload = copy_payload(table, rows)
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
-        sql.Identifier(table.name), _identifiers(columns)
+        sql.Identifier(table.name), _identifiers(table.columns.keys())
     )
     savepoint = connection.begin_nested()
     with suppress(psycopg.errors.UniqueViolation):
         with _driver(connection).cursor().copy(statement) as copy:
-            copy.write(COPY_HEAD + buffer.tobytes() + COPY_TAIL)
+            copy.write(payload)
         savepoint.commit()
         return True
     savepoint.rollback()
     return False
 
 
+def _kind(table: Table, name: str) -> Kind:
+    return _KINDS[type(table.columns[name].type)]
+
+
 def _column(table: Table, rows: NDArray[np.void], name: str) -> NDArray[np.generic]:
-    """Return a column's values as PostgreSQL's binary format has them, big-endian."""
-    kind = table.columns[name].type
+    """Return a column's values as they look on the wire."""
+    kind = _kind(table, name)
     values = rows["codes"][:, NAMES.index(name)] if name in NAMES else rows[name]
-    if isinstance(kind, TIMESTAMP):
+    if kind == "timestamptz":
         values = values - POSTGRES_EPOCH_US
-    return values.astype(_WIRE[type(kind)][0])
+    return values.astype(dtype(kind))
 
 
-def _cell(kind: np.dtype[np.generic]) -> np.dtype[np.void]:
-    return np.dtype([("length", ">i4"), ("value", kind)])
-
-
-def _fill(cells: NDArray[np.void], values: NDArray[np.generic]) -> None:
-    cells["length"] = values.itemsize
-    cells["value"] = values
-
-
-def _arrays(table: Table, rows: NDArray[np.void], names: Sequence[str]) -> list[_Array]:
-    """Return one PostgreSQL array for each column: dimension, type, then the elements."""
-    arrays = []
-    for name in names:
-        values = _column(table, rows, name)
-        cells = np.empty(len(rows), _cell(values.dtype))
-        _fill(cells, values)
-        element = _WIRE[type(table.columns[name].type)][2]
-        head = struct.pack(">iiiii", 1, 0, element, len(rows), 1)
-        arrays.append(_Array(head + cells.tobytes()))
-    return arrays
+def _arrays(table: Table, rows: NDArray[np.void], names: Sequence[str]) -> list[Array]:
+    return [array(_column(table, rows, name), _kind(table, name)) for name in names]
 
 
 def _unnest(table: Table, names: Iterable[str]) -> sql.Composable:
-    casts = (_WIRE[type(table.columns[name].type)][1] for name in names)
-    return sql.SQL("unnest({})").format(
-        sql.SQL(", ").join(sql.SQL("%b::" + cast) for cast in casts)
-    )
+    casts = (f"%b::{_kind(table, name)}[]" for name in names)
+    return sql.SQL("unnest({})").format(sql.SQL(", ").join(sql.SQL(cast) for cast in casts))
 
 
 def _identifiers(names: Iterable[str], table: str | None = None) -> sql.Composable:
@@ -191,7 +157,7 @@ def _identifiers(names: Iterable[str], table: str | None = None) -> sql.Composab
 
 
 def _rows(
-    connection: Connection, statement: sql.Composed, arrays: list[_Array]
+    connection: Connection, statement: sql.Composed, arrays: list[Array]
 ) -> list[tuple[int, int, int]]:
     with _driver(connection).cursor(binary=True) as cursor:
         return cursor.execute(statement, arrays).fetchall()

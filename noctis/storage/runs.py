@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import numpy as np
 from sqlalchemy import Connection, text
 
 from noctis.epoch import Frame, Run
+from noctis.storage.arrays import array
 
 __all__ = ["Device", "KnownRun", "RunBook", "bind_streams", "signed", "unsigned", "verdict"]
 
@@ -68,9 +70,12 @@ def bind_streams(
 
 
 def _pairs(connection: Connection, streams: Sequence[int]) -> Iterable[tuple[int, int]]:
-    select = text("SELECT stream, device_id FROM streams WHERE stream = ANY(:streams)")
+    select = text(
+        "SELECT stream, device_id FROM streams WHERE stream = ANY(CAST(:streams AS bigint[]))"
+    )
     return [
-        (row.stream, row.device_id) for row in connection.execute(select, {"streams": streams})
+        (row.stream, row.device_id)
+        for row in connection.execute(select, {"streams": array(streams, "bigint")})
     ]
 
 
@@ -108,13 +113,18 @@ class RunBook:
 
     def load(self, connection: Connection, frames: Sequence[tuple[Device, Frame]]) -> None:
         """Read the runs of these frames, and any that begin inside them."""
+        last: dict[tuple[int, int, int], int] = {}
+        for device, frame in frames:
+            key = (device.id, signed(frame.stream), frame.run_seq)
+            last[key] = max(last.get(key, 0), frame.first + frame.count - 1)
+        keys = np.array(list(last), np.int64).reshape(-1, 3)
         rows = connection.execute(
             _LOAD,
             {
-                "devices": [device.id for device, _ in frames],
-                "streams": [signed(frame.stream) for _, frame in frames],
-                "low": [frame.run_seq for _, frame in frames],
-                "high": [frame.first + frame.count - 1 for _, frame in frames],
+                "devices": array(keys[:, 0], "integer"),
+                "streams": array(keys[:, 1], "bigint"),
+                "low": array(keys[:, 2], "bigint"),
+                "high": array(list(last.values()), "bigint"),
             },
         )
         for row in rows:
