@@ -186,9 +186,10 @@ class MosquittoServer:
 
 
 def _program() -> str:
-    found = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    asked = os.environ.get("NOCTIS_MOSQUITTO", "mosquitto")
+    found = shutil.which(asked, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if found is None:
-        message = "the MQTT broker mosquitto is not installed"
+        message = f"the MQTT broker {asked} is not there"
         raise ProcessError(message, hint="apt-get install mosquitto, or brew install mosquitto")
     return found
 

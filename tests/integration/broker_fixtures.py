@@ -20,6 +20,7 @@ import uvloop
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from broker.config import Limits
 from broker.server import MosquittoServer
 from noctis.childproc import free_port
 from noctis.mqtt import Link
@@ -61,8 +62,10 @@ def accounts(*extra: str) -> list[Account]:
 
 
 @contextmanager
-def running_broker(folder: Path, *, persistence: bool = True) -> Iterator[MosquittoServer]:
-    server = MosquittoServer(folder, persistence=persistence)
+def running_broker(
+    folder: Path, *, persistence: bool = True, limits: Limits | None = None
+) -> Iterator[MosquittoServer]:
+    server = MosquittoServer(folder, persistence=persistence, limits=limits)
     try:
         server.start(free_port(), accounts())
         yield server

@@ -1,6 +1,5 @@
 import os
 import pwd
-import shutil
 import signal
 import stat
 import threading
@@ -127,7 +126,7 @@ def test_a_frozen_broker_is_not_ready_within_the_deadline(broker: MosquittoServe
 def test_without_mosquitto_the_error_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shutil, "which", lambda *_arguments, **_options: None)
+    monkeypatch.setenv("NOCTIS_MOSQUITTO", "mosquitto-that-nobody-has")
     with pytest.raises(ProcessError, match="apt-get install mosquitto"):
         MosquittoServer(tmp_path / "broker").start(free_port(), accounts())
 

@@ -2,11 +2,13 @@ import asyncio
 import os
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
+from broker.config import Limits
 from broker.server import MosquittoServer
-from noctis.mqtt import BrokerError, Message, Session, Will
+from noctis.mqtt import BrokerError, Link, Message, Session, Will
 from tests.integration.broker_fixtures import (
     Client,
     accounts,
@@ -14,6 +16,7 @@ from tests.integration.broker_fixtures import (
     forgetful_broker,
     link,
     on_loop,
+    running_broker,
     until,
 )
 
@@ -182,10 +185,12 @@ def test_a_publish_gives_up_at_its_deadline(broker: MosquittoServer) -> None:
     on_loop(main)
 
 
-def test_a_hundred_publishes_at_once_all_arrive(broker: MosquittoServer) -> None:
-    async def main() -> None:
-        async with Running(Session(link(broker, "svc-live-0"))) as session:
-            with Client(broker.port, "phone@t1") as app:
+def test_a_hundred_publishes_at_once_all_arrive_at_a_broker_that_takes_twenty(
+    tmp_path: Path,
+) -> None:
+    async def main(port: int, mine: Link) -> None:
+        async with Running(Session(mine)) as session:
+            with Client(port, "phone@t1") as app:
                 app.subscribe("noctis/v1/app/t1/+/stage")
                 async with asyncio.TaskGroup() as group:
                     for number in range(100):
@@ -193,7 +198,8 @@ def test_a_hundred_publishes_at_once_all_arrive(broker: MosquittoServer) -> None
                         group.create_task(session.publish(topic, b"{}"))
                 assert len(app.topics()) == 100
 
-    on_loop(main)
+    with running_broker(tmp_path / "broker", limits=Limits(inflight_messages=20)) as broker:
+        on_loop(lambda: main(broker.port, link(broker, "svc-live-0")))
 
 
 def test_a_frozen_broker_is_noticed_and_replaced(broker: MosquittoServer) -> None:
