@@ -64,10 +64,10 @@ def noctis(*arguments: str) -> dict[str, Any]:
     return value
 
 
-def items(url: str, bearer: str) -> list[dict[str, Any]]:
+def items(url: str, bearer: str, what: str) -> list[dict[str, Any]]:
     headers = {"Authorization": f"Bearer {bearer}"}
     reply = httpx.get(url, headers=headers, timeout=10).raise_for_status()
-    page: list[dict[str, Any]] = reply.json()["items"]
+    page: list[dict[str, Any]] = reply.json()[what]
     return page
 
 
@@ -87,7 +87,7 @@ def wait_for_predictions(
 ) -> list[dict[str, Any]]:
     url = f"{api}/v1/devices/{device}/predictions?since=2020-01-01T00:00:00Z"
     for _ in range(300):
-        found = items(url, bearer)
+        found = items(url, bearer, "predictions")
         if len(found) >= count:
             return found
         time.sleep(0.2)
@@ -99,7 +99,7 @@ def test_a_newcomer_sees_epochs_and_stages_and_finds_them_again(tmp_path: Path) 
     with platform(var, "--speed", "max") as run:
         account = json.loads((var / "credentials.json").read_text())["app"]
         bearer = token(run["api"], account)
-        [device] = items(f"{run['api']}/v1/devices", bearer)
+        [device] = items(f"{run['api']}/v1/devices", bearer, "devices")
         assert device["name"] == "bedroom"
         first = wait_for_predictions(run["api"], bearer, "bedroom", 20)
         night = noctis("night", "show", "home/bedroom", "--var", str(var), "--json")
