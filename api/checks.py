@@ -91,7 +91,9 @@ async def _check(probe: Probe) -> Check:
         reason = "cannot be reached"
     except NoctisError as error:
         reason = error.message
-    return Check(ok=reason is None, seconds=time.perf_counter() - started, reason=reason)
+    return Check(
+        ok=reason is None, seconds=round(time.perf_counter() - started, 4), reason=reason
+    )
 
 
 async def probe_broker(settings: Settings) -> None:

@@ -46,6 +46,7 @@ async def get_health() -> Alive:
     "/readyz",
     operation_id="getReadiness",
     summary="Can it serve requests?",
+    response_model_exclude_none=True,
     responses=documented(503),
 )
 async def get_readiness(state: Annotated[Readiness, Depends(readiness)]) -> Ready:
