@@ -31,8 +31,8 @@ struct FeatureCode {{
   const char* name;
   std::uint8_t bits;
   Scale scale;
-  float base;
-  float step;
+  double base;
+  double step;
 }};
 
 enum Feature : std::uint8_t {{
@@ -48,9 +48,8 @@ inline constexpr FeatureCode kFeatures[kFeatureCount] = {{
 
 
 def literal(value: float) -> str:
-    """Return ``value`` as a C++ float literal."""
-    text = f"{value:.9g}"
-    return f"{text}F" if "." in text or "e" in text else f"{text}.0F"
+    """Return ``value`` as a C++ double literal: the very number that Python computes with."""
+    return repr(float(value))
 
 
 def row(feature: Feature) -> str:

@@ -91,7 +91,8 @@ def features(draw: random.Random) -> list[Fields]:
         inside = [
             low + (high - low) * (draw.randrange(0, 1000) + 0.37) / 1000 for _ in range(6)
         ]
-        for value in [None, low, high, low - 1000.0, high + 1000.0, *inside]:
+        ties = [low + feature.step * (n + 0.5) for n in range(4)]
+        for value in [None, low, high, low - 1000.0, high + 1000.0, *inside, *ties]:
             code = code_of(feature, value)
             rows.append({"feature": feature.name, "value": value, "code": code})
     return rows

@@ -7,8 +7,8 @@ namespace noctis {
 
 std::uint16_t quantise(Feature feature, double value) {
   const FeatureCode& code = kFeatures[feature];
-  const double base = static_cast<double>(code.base);
-  const double step = static_cast<double>(code.step);
+  const double base = code.base;
+  const double step = code.step;
   double raw = (value - base) / step;
   if (code.scale == Scale::log) {
     raw = std::log1p((value < 0.0 ? 0.0 : value) / base) / step;
@@ -28,8 +28,8 @@ double dequantise(Feature feature, std::uint16_t code) {
   if (code >= missing_code(feature)) {
     return std::numeric_limits<double>::quiet_NaN();
   }
-  const double base = static_cast<double>(kFeatures[feature].base);
-  const double step = static_cast<double>(kFeatures[feature].step);
+  const double base = kFeatures[feature].base;
+  const double step = kFeatures[feature].step;
   if (kFeatures[feature].scale == Scale::log) {
     return base * std::expm1(code * step);
   }

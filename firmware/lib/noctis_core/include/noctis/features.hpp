@@ -17,8 +17,8 @@ struct FeatureCode {
   const char* name;
   std::uint8_t bits;
   Scale scale;
-  float base;
-  float step;
+  double base;
+  double step;
 };
 
 enum Feature : std::uint8_t {
@@ -40,21 +40,21 @@ enum Feature : std::uint8_t {
 };
 
 inline constexpr FeatureCode kFeatures[kFeatureCount] = {
-    {"hr_mean", 9, Scale::linear, 30.0F, 0.375F},
-    {"hr_sd", 7, Scale::linear, 0.0F, 0.2F},
-    {"hr_slope", 7, Scale::linear, -31.5F, 0.5F},
-    {"hr_rmssd", 7, Scale::linear, 0.0F, 0.2F},
-    {"hr_range", 6, Scale::linear, 0.0F, 1.0F},
-    {"rr_mean", 8, Scale::linear, 4.0F, 0.2F},
-    {"rr_sd", 6, Scale::linear, 0.0F, 0.2F},
-    {"rr_regularity", 6, Scale::linear, 0.0F, 0.0161290323F},
-    {"resp_amp_cv", 6, Scale::linear, 0.0F, 0.05F},
-    {"act_count", 8, Scale::log, 1.0F, 0.04F},
-    {"enmo", 8, Scale::log, 0.5F, 0.035F},
-    {"move_frac", 5, Scale::linear, 0.0F, 0.0333333333F},
-    {"still_s", 8, Scale::log, 5.0F, 0.035F},
-    {"tilt_change", 6, Scale::log, 0.5F, 0.085F},
-    {"quality", 5, Scale::linear, 0.0F, 0.0333333333F},
+    {"hr_mean", 9, Scale::linear, 30.0, 0.375},
+    {"hr_sd", 7, Scale::linear, 0.0, 0.2},
+    {"hr_slope", 7, Scale::linear, -31.5, 0.5},
+    {"hr_rmssd", 7, Scale::linear, 0.0, 0.2},
+    {"hr_range", 6, Scale::linear, 0.0, 1.0},
+    {"rr_mean", 8, Scale::linear, 4.0, 0.2},
+    {"rr_sd", 6, Scale::linear, 0.0, 0.2},
+    {"rr_regularity", 6, Scale::linear, 0.0, 0.016129032258064516},
+    {"resp_amp_cv", 6, Scale::linear, 0.0, 0.05},
+    {"act_count", 8, Scale::log, 1.0, 0.04},
+    {"enmo", 8, Scale::log, 0.5, 0.035},
+    {"move_frac", 5, Scale::linear, 0.0, 0.03333333333333333},
+    {"still_s", 8, Scale::log, 5.0, 0.035},
+    {"tilt_change", 6, Scale::log, 0.5, 0.085},
+    {"quality", 5, Scale::linear, 0.0, 0.03333333333333333},
 };
 
 }  // namespace noctis
