@@ -104,7 +104,7 @@ bool Device::find_place(double wall_s, std::string& error) {
   return true;
 }
 
-bool Device::open(double now_s, std::string& error) {
+bool Device::open(std::string& error) {
   const double wall_s = wall_clock();
   if (!open_spool(error) ||
       !log_.open(settings_.log, settings_.tenant, settings_.device, error)) {
@@ -117,7 +117,6 @@ bool Device::open(double now_s, std::string& error) {
   if (!find_place(wall_s, error)) {
     return false;
   }
-  now_s_ = now_s;
   first_epoch_ = epoch_;
   // A night in real time goes on now; a faster one, or one with a start of its own, goes on
   // where it was.
@@ -128,12 +127,17 @@ bool Device::open(double now_s, std::string& error) {
 }
 
 void Device::begin(double boot_utc_s) {
-  pace_ = std::make_unique<Pace>(
-      Pace::Settings{settings_.speed, boot_utc_s, settings_.clock_after_s, settings_.network});
+  pace_ = std::make_unique<Pace>(Pace::Settings{settings_.speed, boot_utc_s,
+                                                settings_.clock_after_s, settings_.network,
+                                                settings_.grace_s});
   MosquittoUplink::Events events;
-  events.on_state = [this](bool up) { courier_->on_state(up); };
+  events.on_state = [this](bool up) {
+    network_alive_s_ = now_s_;
+    courier_->on_state(up);
+  };
   events.on_ack = [this](int id) { courier_->on_ack(id); };
   events.on_down_ack = [this](const std::uint8_t* data, std::size_t size) {
+    network_alive_s_ = now_s_;
     courier_->on_down_ack(data, size);
   };
   events.last_will = [this] {
@@ -165,8 +169,12 @@ std::uint64_t Device::start_ms(std::uint64_t epoch) const {
 
 std::uint64_t Device::due_ms() const { return start_ms(epoch_ + 1); }
 
-Traffic Device::traffic() const {
-  return {courier_->up(), courier_->in_flight() > 0, courier_->live_window_full()};
+Traffic Device::traffic() {
+  const bool in_flight = courier_->in_flight() > 0;
+  if (courier_->up() && !in_flight) {
+    network_alive_s_ = now_s_;  // nothing is awaited: no silence
+  }
+  return {courier_->up(), in_flight, courier_->live_window_full(), now_s_ - network_alive_s_};
 }
 
 void Device::make_epoch() {
@@ -218,9 +226,13 @@ void Device::log(std::uint32_t seq, std::optional<double> published_at) {
 }
 
 double Device::step(double now_s) {
-  double service_s = settings_.network ? uplink_->service(now_s) : kForever;
-  pace_->pass(now_s - now_s_, traffic(), due_ms());
+  if (now_s_ == 0) {
+    now_s_ = network_alive_s_ = now_s;  // the device boots now
+  }
+  const double service_s = settings_.network ? uplink_->service(now_s) : kForever;
+  const double passed_s = now_s - now_s_;
   now_s_ = now_s;
+  pace_->pass(passed_s, traffic(), due_ms());
   if (!played() && !pace_->held() && pace_->night_ms() >= due_ms() && now_s >= retry_at_s_) {
     if (!pending_) {
       make_epoch();

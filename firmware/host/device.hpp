@@ -25,16 +25,17 @@ struct DeviceSettings {
   std::string device;
   std::string password;
   std::string broker;
-  int port;
+  int port = 1883;
   std::string nor;
   std::string log;
   std::string night;  // tells one night from another
-  double speed;
+  double speed = 1;
   std::optional<double> start_s;  // unix seconds
-  double clock_after_s;
-  double delay_s;  // spreads a fleet over the 30 s
-  bool network;
-  bool talkative;  // says where it begins
+  double clock_after_s = 0;
+  double delay_s = 0;  // spreads a fleet over the 30 s
+  bool network = true;
+  double grace_s = 3;     // see Pace
+  bool talkative = true;  // says where it begins
 };
 
 class Device {
@@ -43,7 +44,7 @@ class Device {
   Device(DeviceSettings settings, const Night& night);
 
   // Opens the chip and the log, finds where the night goes on. On failure: why.
-  bool open(double now_s, std::string& error);
+  bool open(std::string& error);
 
   // Does what is due at now_s (seconds of one steady clock); returns the time of the next call.
   double step(double now_s);
@@ -70,7 +71,7 @@ class Device {
   void make_epoch();
   void keep_epoch();
   void log(std::uint32_t seq, std::optional<double> published_at);
-  Traffic traffic() const;
+  Traffic traffic();
   void say(const std::string& message) const;
 
   DeviceSettings settings_;
@@ -91,6 +92,7 @@ class Device {
   bool logged_ = true;             // nothing of the spool is missing in the log
   double now_s_ = 0;
   double retry_at_s_ = 0;
+  double network_alive_s_ = 0;  // when it last did anything
 };
 
 }  // namespace noctis::host

@@ -9,13 +9,14 @@
 #include <cstdio>
 #include <limits>
 
-#include "passwords.hpp"
-
 namespace noctis::host {
 namespace {
 
 constexpr int kDifferentNights = 32;  // in a fleet: made-up nights take memory
 constexpr double kReportS = 10;
+// A platform may take that long to answer a fleet at full speed, eight epochs a device.
+constexpr double kGraceS = 3;
+constexpr double kGracePerDeviceS = 0.02;
 constexpr double kFleetTickS = 0.005;  // many sockets: poll them together, not one by one
 constexpr std::size_t kManyDevices = 50;
 
@@ -68,41 +69,43 @@ bool Fleet::load_nights(std::string& error) {
   return true;
 }
 
+DeviceSettings Fleet::settings_of(int index, const Passwords& passwords) const {
+  const std::string suffix = options_.devices > 1 ? suffix_of(index) : "";
+  DeviceSettings settings;
+  settings.tenant = options_.tenant;
+  settings.device = options_.device + suffix;
+  settings.password = passwords.of(settings.tenant + "/" + settings.device);
+  settings.broker = options_.host;
+  settings.port = options_.port;
+  settings.nor = options_.nor + suffix;
+  settings.log = options_.log + suffix;
+  settings.night =
+      night_name(options_, options_.seed + static_cast<std::size_t>(index) % nights_.size());
+  settings.speed = options_.offline ? std::numeric_limits<double>::infinity() : options_.speed;
+  settings.start_s = options_.start;
+  settings.clock_after_s = options_.clock_after;
+  settings.delay_s = options_.speed <= 1 ? kEpochS * index / options_.devices : 0;
+  settings.network = !options_.offline;
+  settings.grace_s = kGraceS + kGracePerDeviceS * options_.devices;
+  settings.talkative = options_.devices == 1;
+  return settings;
+}
+
 bool Fleet::open(std::string& error) {
   allow_many_files();
   Passwords passwords;
   if (!load_nights(error) || !passwords.load(options_.password_file, error)) {
     return false;
   }
-  const bool many = options_.devices > 1;
-  const double now_s = steady_clock();
   for (int i = 0; i < options_.devices; ++i) {
-    const std::string suffix = many ? suffix_of(i) : "";
-    const std::string device = options_.device + suffix;
-    const std::size_t night = static_cast<std::size_t>(i) % nights_.size();
-    const double delay_s = options_.speed <= 1 ? kEpochS * i / options_.devices : 0;
-    DeviceSettings settings{
-        options_.tenant,
-        device,
-        passwords.of(options_.tenant + "/" + device),
-        options_.host,
-        options_.port,
-        options_.nor + suffix,
-        options_.log + suffix,
-        night_name(options_, options_.seed + night),
-        options_.offline ? std::numeric_limits<double>::infinity() : options_.speed,
-        options_.start,
-        options_.clock_after,
-        delay_s,
-        !options_.offline,
-        !many};
-    devices_.push_back(std::make_unique<Device>(std::move(settings), nights_[night]));
-    if (!devices_.back()->open(now_s, error)) {
+    const Night& night = nights_[static_cast<std::size_t>(i) % nights_.size()];
+    devices_.push_back(std::make_unique<Device>(settings_of(i, passwords), night));
+    if (!devices_.back()->open(error)) {
       return false;
     }
   }
-  wake_s_.assign(devices_.size(), now_s);
-  report_at_s_ = now_s + kReportS;
+  wake_s_.assign(devices_.size(), 0);
+  report_at_s_ = steady_clock() + kReportS;
   return true;
 }
 

@@ -8,6 +8,7 @@
 #include "device.hpp"
 #include "night.hpp"
 #include "options.hpp"
+#include "passwords.hpp"
 
 namespace noctis::host {
 
@@ -22,6 +23,7 @@ class Fleet {
 
  private:
   bool load_nights(std::string& error);
+  DeviceSettings settings_of(int index, const Passwords& passwords) const;
   bool done() const;
   void wait(double until_s);
   void report(double now_s);

@@ -6,30 +6,32 @@
 namespace noctis::host {
 namespace {
 
-constexpr double kGraceS = 5;       // the night waits so long for the network, then goes on
-constexpr double kHeldRate = 30;    // virtual seconds a second, then
-constexpr double kAnswerRate = 10;  // likewise of the timers while an answer is awaited
-constexpr double kIdleRate = 60;    // and while none is
+constexpr double kOfflineRate = 30;  // virtual seconds a second, once the grace is over
+constexpr double kIdleRate = 60;     // of the timers while nothing is awaited
 
 }  // namespace
 
-double Pace::night_rate(const Traffic& traffic, double seconds) {
-  const bool held =
+// Without a limit of speed a network that is down, or slower than the night, would let all of
+// it go by as backlog; so the night waits, but not for ever.
+double Pace::night_rate(const Traffic& traffic) const {
+  const bool wait =
       settings_.network && settings_.speed > 1 && (!traffic.up || traffic.window_full);
-  held_s_ = held ? held_s_ + seconds : 0;
-  if (!held) {
+  if (!wait) {
     return settings_.speed;
   }
-  return held_s_ <= kGraceS ? 0 : std::min(settings_.speed, kHeldRate);
+  return traffic.silent_s <= settings_.grace_s ? 0 : std::min(settings_.speed, kOfflineRate);
 }
 
+// While answers come the timers run like on a real device: whoever is busy is not pressed.
 double Pace::protocol_rate(const Traffic& traffic) const {
-  const bool waiting = traffic.in_flight || !traffic.up;
-  return std::min(settings_.speed, waiting ? kAnswerRate : kIdleRate);
+  if (traffic.up && !traffic.in_flight) {
+    return std::min(settings_.speed, kIdleRate);
+  }
+  return std::min(settings_.speed, traffic.silent_s <= settings_.grace_s ? 1 : kOfflineRate);
 }
 
 void Pace::pass(double seconds, const Traffic& traffic, std::uint64_t night_due_ms) {
-  last_night_rate_ = night_rate(traffic, seconds);
+  last_night_rate_ = night_rate(traffic);
   last_protocol_rate_ = protocol_rate(traffic);
   night_ms_ = std::isinf(last_night_rate_)
                   ? std::max(night_ms_, static_cast<double>(night_due_ms))
@@ -49,7 +51,7 @@ double Pace::until_night(std::uint64_t night_ms) const {
   if (missing_s <= 0) {
     return 0;
   }
-  return last_night_rate_ > 0 ? missing_s / last_night_rate_ : kGraceS;
+  return last_night_rate_ > 0 ? missing_s / last_night_rate_ : settings_.grace_s;
 }
 
 double Pace::until_protocol(std::uint64_t protocol_ms) const {

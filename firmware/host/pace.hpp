@@ -14,6 +14,7 @@ struct Traffic {
   bool up;           // the connection
   bool in_flight;    // something awaits the platform's answer
   bool window_full;  // the live window
+  double silent_s;   // seconds of the wall since the network last did anything
 };
 
 class Pace : public Clock {
@@ -23,6 +24,7 @@ class Pace : public Clock {
     double utc_at_boot_s;  // unix seconds
     double clock_after_s;  // seconds since boot until the device learns UTC
     bool network;          // false: nothing to wait for
+    double grace_s;        // a silence of the wall that a busy network may keep
   };
   explicit Pace(const Settings& settings) : settings_(settings) {}
 
@@ -47,13 +49,12 @@ class Pace : public Clock {
   std::uint64_t utc_ms() const override { return utc_at(night_ms()); }
 
  private:
-  double night_rate(const Traffic& traffic, double seconds);
+  double night_rate(const Traffic& traffic) const;
   double protocol_rate(const Traffic& traffic) const;
 
   Settings settings_;
   double night_ms_ = 0;
   double protocol_ms_ = 0;
-  double held_s_ = 0;  // for how long the night has been waiting for the network
   double last_night_rate_ = 1;
   double last_protocol_rate_ = 1;
 };
