@@ -9,6 +9,7 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final, Protocol
@@ -62,8 +63,13 @@ class Store(Protocol):
 class _Waiting:
     letter: Letter
     generation: int
+    settled: asyncio.Future[None]
     arrived: float = field(default_factory=monotonic)
-    settled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def settle(self) -> None:
+        """Let go of whoever waits; it may have been cancelled meanwhile."""
+        if not self.settled.done():
+            self.settled.set_result(None)
 
 
 class Batcher:
@@ -87,19 +93,24 @@ class Batcher:
         metrics.OLDEST_SECONDS.set_function(self.oldest_s)
 
     def oldest_s(self) -> float:
-        """Return the age in seconds of the oldest letter in hand; 0 when there is none."""
-        oldest = next(itertools.chain(self._in_work, list(self._pending)[:1]), None)
-        return 0.0 if oldest is None else monotonic() - oldest.arrived
+        """Return the age in seconds of the oldest letter in hand; 0 when there is none.
+
+        Called from the thread of the metrics while the loop works on.
+        """
+        for letters in (self._in_work, self._pending):
+            with suppress(IndexError):
+                return monotonic() - letters[0].arrived
+        return 0.0
 
     async def submit(self, letter: Letter, *, generation: int, qos: int) -> None:
         """Return when the letter is stored or put aside, or let go for want of room."""
         if not self._make_room(generation, qos):
             metrics.DROPPED.inc()
             return
-        waiting = _Waiting(letter, generation)
+        waiting = _Waiting(letter, generation, asyncio.get_running_loop().create_future())
         self._pending.append(waiting)
         self._arrived.set()
-        await waiting.settled.wait()
+        await waiting.settled
 
     async def run(self) -> None:
         """Commit batch after batch, for ever."""
@@ -123,7 +134,7 @@ class Batcher:
         if len(self._pending) < self._capacity:
             return True
         if self._pending[0].generation < generation:
-            self._pending.popleft().settled.set()
+            self._pending.popleft().settle()
             metrics.DROPPED.inc()
             return True
         return qos > 0
@@ -175,10 +186,9 @@ class Batcher:
 
     def _finish(self, batch: Sequence[_Waiting], outcomes: Sequence[Outcome | None]) -> None:
         self._confirm([it for it in outcomes if it is not None])
-        now = monotonic()
+        metrics.LAG_SECONDS.observe(monotonic() - batch[0].arrived)
         for waiting in batch:
-            metrics.LAG_SECONDS.observe(now - waiting.arrived)
-            waiting.settled.set()
+            waiting.settle()
 
     async def _pause(self, attempt: int, error: Exception) -> None:
         metrics.RETRIES.inc()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from noctis.epoch import MAX_SLOTS, OVERHEAD, decode_frames
@@ -9,7 +10,7 @@ from noctis.errors import FrameError, IdentityError, TopicError
 from noctis.identity import DeviceId
 from noctis.slot import SLOT
 from noctis.storage.ingest import Received
-from noctis.topics import parse_up, shard_of
+from noctis.topics import UpTopic, parse_up, shard_of
 
 __all__ = ["Letter", "Rejection", "open_letters", "read"]
 
@@ -53,7 +54,7 @@ def read(topic: str, payload: bytes) -> Letter:
         rejection = Rejection("length", detail)
         return Letter(topic, payload[:KEPT], _sender(topic), rejection=rejection)
     try:
-        sent = parse_up(topic)
+        sent = _parse(topic)
     except TopicError as error:
         sender = _sender(topic)
         reason = "topic" if sender is None or _in_its_shard(topic, sender) else "shard"
@@ -79,6 +80,12 @@ def open_letters(letters: Sequence[Letter]) -> list[Received | Rejection]:
         else:
             opened.append(Received(letter.device, frame, backlog=letter.backlog))
     return opened
+
+
+@lru_cache(maxsize=1 << 16)
+def _parse(topic: str) -> UpTopic:
+    """Read a topic that is right once: a device says the same one all night."""
+    return parse_up(topic)
 
 
 def _sender(topic: str) -> DeviceId | None:

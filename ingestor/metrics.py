@@ -46,7 +46,9 @@ COMMIT_SECONDS: Final = Histogram(
     "noctis_ingest_commit_seconds", "From taking a batch to its commit", buckets=_FAST
 )
 LAG_SECONDS: Final = Histogram(
-    "noctis_ingest_lag_seconds", "From a message's arrival to its commit", buckets=_FAST
+    "noctis_ingest_lag_seconds",
+    "From the arrival of a batch's oldest message to its commit",
+    buckets=_FAST,
 )
 OLDEST_SECONDS: Final = Gauge(
     "noctis_ingest_oldest_unacknowledged_seconds", "Age of the oldest message in hand"
