@@ -22,6 +22,7 @@ class Torture {
   // One life of the device: boot, look at everything, work until the power fails.
   void live() {
     nor_.power_on();
+    first_append_ = true;
     Spool spool(nor_, kIdentity);
     const long writes = nor_.programs + nor_.erases;
     const Spool::Mount mount = spool.mount();
@@ -32,7 +33,15 @@ class Torture {
     if (random_() % 4 == 0) {
       return;  // a boot loop: no epoch was ever finished
     }
-    nor_.cut_after(budget());
+    if (random_() % 3 == 0) {
+      // Cut where a sector is entered: the header and the erase are the delicate writes.
+      do {
+        work(spool);
+      } while (spool.next_seq() % layout::kSlotsPerSector < layout::kSlotsPerSector - 3);
+      nor_.cut_after(static_cast<long>(random_() % 16));
+    } else {
+      nor_.cut_after(budget());
+    }
     while (!nor_.dead()) {
       work(spool);
     }
@@ -141,10 +150,24 @@ class Torture {
     REQUIRE_MESSAGE(seq, where());
     REQUIRE_MESSAGE(static_cast<std::int64_t>(*seq) > highest_seq_, where(), ": seq reused");
     highest_seq_ = *seq;
+    if (first_append_) {
+      keep_what_is_seen(spool, *seq);
+    }
     made_[*seq] = {slot, stamp.tick_s, Made::Done::no};
     ++appended_;
     if (random_() % 3 == 0) {
       acknowledge(spool, *seq);
+    }
+  }
+
+  // The first append of a life has put right what the cut left: what is there now stays.
+  void keep_what_is_seen(Spool& spool, std::uint32_t next) {
+    first_append_ = false;
+    SpoolReader reader(spool, next - std::min(next, 20U), next, SpoolReader::Which::all);
+    EpochRecord record{};
+    while (reader.next(record)) {
+      check_genuine(record);
+      made_.insert({record.seq, {record.slot, attempts_[record.slot], Made::Done::torn}});
     }
   }
 
@@ -175,6 +198,7 @@ class Torture {
   std::map<Slot, std::uint32_t> places_;
   std::int64_t highest_seq_ = -1;
   std::uint32_t tick_s_ = 0;
+  bool first_append_ = true;
   long lives_ = 0, appended_ = 0, overwritten_ = 0;
 };
 
@@ -187,7 +211,7 @@ long number_from(const char* name, long otherwise) {
 }  // namespace
 
 TEST_CASE("nothing is lost, invented or renumbered over thousands of power cuts") {
-  const long cuts = number_from("NOCTIS_CUTS", 9000);
+  const long cuts = number_from("NOCTIS_CUTS", 6000);
   const auto seed = static_cast<std::uint64_t>(number_from("NOCTIS_SEED", 11));
   for (std::uint64_t round = 0; round < 6; ++round) {
     Torture torture(4 + static_cast<std::uint32_t>(round % 3), seed + round);

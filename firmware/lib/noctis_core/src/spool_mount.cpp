@@ -101,8 +101,8 @@ Spool::Mount Spool::begin_on_blank_chip() {
   return Mount::fresh;
 }
 
-// Finds the last slot in use: valid, or torn. The one behind it may look blank and be torn all
-// the same: it is burnt before the next append.
+// Finds the last slot in use: valid, or torn. A torn one's valid bit may come and go, and the
+// one behind it may look blank and be torn all the same: both are burnt before the next append.
 void Spool::find_frontier() {
   layout::Bitmap valid{};
   read_bitmap(head_, layout::kValidOffset, valid);
@@ -124,6 +124,7 @@ void Spool::find_frontier() {
     }
   }
   burn_due_ = next_ < kSlotsPerSector;
+  torn_due_ = next_ > 0 && last_valid_slot_ != next_ - 1;
 }
 
 // The sector behind the head is erased, or about to be. If its header is all but the one that
@@ -193,7 +194,7 @@ Spool::Mount Spool::mount() {
   mounted_ = false;
   run_.reset();
   run_due_ = RunReason::boot;
-  repair_due_ = burn_due_ = gap_due_ = false;
+  repair_due_ = torn_due_ = burn_due_ = gap_due_ = false;
   undone_ = overwritten_ = damaged_ = 0;
   if (!find_head()) {
     return begin_on_blank_chip();
@@ -215,7 +216,7 @@ Spool::Mount Spool::mount() {
   }
   if (!ours) {
     next_ = kSlotsPerSector;
-    burn_due_ = false;
+    torn_due_ = burn_due_ = false;
     last_valid_seq_ = next_seq() - 1;
   }
   stream_ = ours ? header->stream : identity_.new_stream;
@@ -233,8 +234,12 @@ bool Spool::repair() {
   if (last_valid_slot_) {
     clear_bits(head_, *last_valid_slot_, true, false);
   }
+  const Slot zeros{};
+  if (torn_due_) {
+    flash_.program(slot_address(head_, next_ - 1), zeros.data(), zeros.size());
+    torn_due_ = false;
+  }
   if (burn_due_) {
-    const Slot zeros{};
     if (!flash_.program(slot_address(head_, next_), zeros.data(), zeros.size())) {
       return false;
     }

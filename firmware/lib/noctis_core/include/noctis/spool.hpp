@@ -138,8 +138,9 @@ class Spool {
   std::optional<CurrentRun> run_;
   bool mounted_ = false;
   bool repair_due_ = false;
-  bool burn_due_ = false;
-  bool gap_due_ = false;  // the sector behind the head is not erased yet
+  bool torn_due_ = false;  // the last slot in use is torn
+  bool burn_due_ = false;  // the first free slot may be
+  bool gap_due_ = false;   // the sector behind the head is not erased yet
 };
 
 // Walks over the epochs of [from, limit) in the order of their seqs. Valid until the next
