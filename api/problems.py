@@ -1,5 +1,6 @@
 """Errors as ``application/problem+json`` (RFC 9457), the framework's own ones included."""
 
+import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -152,5 +153,7 @@ def _on_deadline(request: Request, _error: Exception) -> ProblemResponse:
 
 
 def _on_bug(request: Request, error: Exception) -> ProblemResponse:
-    _log.error("request_failed", path=request.url.path, exc_info=error)
+    # Formatted here and plainly: a formatter that shows local variables would log passwords.
+    trace = "".join(traceback.format_exception(error))
+    _log.error("request_failed", path=request.url.path, exception=trace)
     return respond(request, ProblemError(500, "this is our fault; it has been logged"))
