@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from math import isnan
 from typing import Final
 
+import numpy as np
 from sqlalchemy import Connection, text
 
-from noctis.features import COUNT, NAMES
+from noctis.features import COUNT, NAMES, dequantise
 from noctis.storage import devices
 from noctis.storage.runs import signed, unsigned
+from noctis.storage.views import SHIFTED
 
 __all__ = ["Cursor", "Epoch", "Extent", "extent", "read"]
 
@@ -46,13 +49,26 @@ class Extent:
     last: datetime | None
 
 
+_CODES: Final = ", ".join(f"e.{name}" for name in NAMES)
+# Most epochs come straight from their table, in the order of its key, so that a page costs a
+# page however long the span is; the few that the view places elsewhere are merged in.
 _READ: Final = text(f"""
-SELECT epoch_start, placement, stream, seq, in_bed, {", ".join(NAMES)}
-  FROM epoch_values
- WHERE device_id = :device AND epoch_start >= :since AND epoch_start < :until
-   AND (epoch_start, stream, seq) > (:epoch_start, :stream, :seq)
- ORDER BY epoch_start, stream, seq
- LIMIT :limit
+SELECT * FROM (
+  (SELECT e.epoch_start, 'device' AS placement, e.stream, e.seq, e.in_bed, {_CODES}
+     FROM epochs e
+    WHERE e.device_id = :device AND e.epoch_start >= :since AND e.epoch_start < :until
+      AND (e.epoch_start, e.stream, e.seq) > (:epoch_start, :stream, :seq)
+      AND (e.stream, e.run_seq) NOT IN (
+            SELECT stream, run_seq FROM runs WHERE device_id = :device AND {SHIFTED})
+    ORDER BY e.epoch_start, e.stream, e.seq LIMIT :limit)
+  UNION ALL
+  (SELECT e.epoch_start, e.placement, e.stream, e.seq, e.in_bed, {_CODES}
+     FROM epoch_timeline e
+    WHERE e.device_id = :device AND e.epoch_start >= :since AND e.epoch_start < :until
+      AND (e.epoch_start, e.stream, e.seq) > (:epoch_start, :stream, :seq)
+      AND e.placement <> 'device'
+    ORDER BY e.epoch_start, e.stream, e.seq LIMIT :limit)
+) page ORDER BY epoch_start, stream, seq LIMIT :limit
 """)  # noqa: S608 - the names are the schema's
 _EXTENT: Final = text("""
 SELECT count(*), min(epoch_start), max(epoch_start)
@@ -89,7 +105,8 @@ def read(
             "seq": seq,
             "limit": limit,
         },
-    )
+    ).all()
+    codes = np.array([row[-COUNT:] for row in rows], np.int16).reshape(-1, COUNT)
     return [
         Epoch(
             row.epoch_start,
@@ -97,9 +114,12 @@ def read(
             unsigned(row.stream),
             row.seq,
             row.in_bed,
-            dict(zip(NAMES, row[-COUNT:], strict=True)),
+            {
+                name: None if isnan(value) else value
+                for name, value in zip(NAMES, values, strict=True)
+            },
         )
-        for row in rows
+        for row, values in zip(rows, dequantise(codes).tolist(), strict=True)
     ]
 
 

@@ -22,21 +22,23 @@ NOTES_AT_ONCE: Final = 256
 # Longer than any transaction of an ingestor: what was received before this is committed.
 SETTLE_DELAY: Final = timedelta(minutes=15)
 
+# OFFSET 0 keeps the planner from turning a few look-ups by key into a join of whole tables.
 _UNJUDGED: Final = (
     "NOT EXISTS (SELECT FROM predictions p WHERE p.device_id = e.device_id "
-    "AND p.stream = e.stream AND p.seq = e.seq AND p.model_id = :model)"
+    "AND p.stream = e.stream AND p.seq = e.seq AND p.model_id = :model OFFSET 0)"
 )
 _RUN: Final = "r.device_id = e.device_id AND r.stream = e.stream AND r.run_seq = e.run_seq"
 _RECENT: Final = text(f"""
 SELECT found.*
   FROM unnest(CAST(:devices AS integer[]), CAST(:since AS timestamptz[])) d(id, since)
  CROSS JOIN LATERAL (
-  SELECT e.device_id, e.stream, {TIMED} FROM epochs e JOIN runs r ON {_RUN}
-   WHERE e.device_id = d.id AND e.epoch_start >= d.since AND {_UNJUDGED}
+  (SELECT e.device_id, e.stream, {TIMED} FROM epochs e JOIN runs r ON {_RUN}
+    WHERE e.device_id = d.id AND e.epoch_start >= d.since AND {_UNJUDGED}
+    ORDER BY e.epoch_start, e.stream, e.seq LIMIT :limit)
   UNION ALL
-  SELECT e.device_id, e.stream, {UNTIMED} FROM epochs_untimed e JOIN runs r ON {_RUN}
-   WHERE e.device_id = d.id AND e.received_at >= d.since AND {_UNJUDGED}
-  ORDER BY stream, seq LIMIT :limit
+  (SELECT e.device_id, e.stream, {UNTIMED} FROM epochs_untimed e JOIN runs r ON {_RUN}
+    WHERE e.device_id = d.id AND e.received_at >= d.since AND {_UNJUDGED}
+    ORDER BY e.stream, e.seq LIMIT :limit)
 ) found
 LIMIT :limit
 """)  # noqa: S608 - every part is a constant of the schema
@@ -50,21 +52,23 @@ SELECT :model, shard, :until FROM unnest(CAST(:shards AS smallint[])) shard
 ON CONFLICT (model_id, shard) DO UPDATE SET until = greatest(settled.until, excluded.until)
 """)
 _NOTED: Final = text(f"""
-SELECT e.device_id, e.stream, {TIMED}, o.id
+SELECT found.*, o.id
   FROM outbox o
   JOIN runs r ON r.device_id = o.device_id AND r.stream = o.stream AND r.run_seq = o.run_seq
-  JOIN epochs e ON e.device_id = o.device_id AND e.stream = o.stream
-   AND e.run_seq = o.run_seq AND e.seq BETWEEN o.first_seq AND o.last_seq
-   AND e.epoch_start BETWEEN r.utc + make_interval(secs => 30 * (o.first_seq - o.run_seq - 1))
-                         AND r.utc + make_interval(secs => 30 * (o.last_seq - o.run_seq - 1))
- WHERE o.id = ANY(:notes) AND {_UNJUDGED}
-UNION ALL
-SELECT e.device_id, e.stream, {UNTIMED}, o.id
-  FROM outbox o
-  JOIN runs r ON r.device_id = o.device_id AND r.stream = o.stream AND r.run_seq = o.run_seq
-  JOIN epochs_untimed e ON e.device_id = o.device_id AND e.stream = o.stream
-   AND e.run_seq = o.run_seq AND e.seq BETWEEN o.first_seq AND o.last_seq
- WHERE o.id = ANY(:notes) AND {_UNJUDGED}
+ CROSS JOIN LATERAL (
+  SELECT e.device_id, e.stream, {TIMED} FROM epochs e
+   WHERE e.device_id = o.device_id AND e.stream = o.stream AND e.run_seq = o.run_seq
+     AND e.seq BETWEEN o.first_seq AND o.last_seq AND {_UNJUDGED}
+     AND e.epoch_start >= r.utc + make_interval(secs => 30 * (o.first_seq - o.run_seq - 1))
+     AND e.epoch_start <= r.utc + make_interval(secs => 30 * (o.last_seq - o.run_seq - 1))
+  UNION ALL
+  SELECT e.device_id, e.stream, {UNTIMED} FROM epochs_untimed e
+   WHERE r.utc IS NULL AND e.device_id = o.device_id AND e.stream = o.stream
+     AND e.run_seq = o.run_seq
+     AND e.seq BETWEEN o.first_seq AND o.last_seq AND {_UNJUDGED}
+  OFFSET 0
+ ) found
+ WHERE o.id = ANY(:notes)
 """)  # noqa: S608 - every part is a constant of the schema
 
 

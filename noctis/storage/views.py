@@ -9,7 +9,10 @@ from typing import Final
 from noctis.epoch import EPOCH_SECONDS
 from noctis.features import FEATURES, NAMES, Feature
 
-__all__ = ["CREATE", "DROP"]
+__all__ = ["CREATE", "DROP", "SHIFTED"]
+
+SHIFTED: Final = "shift <> '0'::interval"
+"""The runs whose time base was corrected: few, and an index knows them."""
 
 _KEYS: Final = "tenant_id, device_id, stream, seq, run_seq"
 
@@ -27,16 +30,27 @@ def _timeline() -> str:
     run = "r.device_id = e.device_id AND r.stream = e.stream AND r.run_seq = e.run_seq"
     return f"""
 CREATE VIEW epoch_timeline AS
-SELECT {keys}, e.epoch_start, 'device' AS placement, e.in_bed, {codes}, e.received_at
+SELECT {keys}, e.epoch_start, 'device'::text AS placement, e.in_bed, {codes}, e.received_at
   FROM epochs e
- WHERE NOT EXISTS (SELECT FROM runs r WHERE {run} AND r.shift <> '0'::interval)
+ WHERE (e.device_id, e.stream, e.run_seq) NOT IN (
+         SELECT r.device_id, r.stream, r.run_seq FROM runs r WHERE r.{SHIFTED})
 UNION ALL
-SELECT {keys}, e.epoch_start + r.shift, 'corrected', e.in_bed, {codes}, e.received_at
-  FROM epochs e JOIN runs r ON {run} AND r.shift <> '0'::interval
+SELECT r.tenant_id, r.device_id, r.stream, e.seq, r.run_seq,
+       e.epoch_start + r.shift, 'corrected'::text, e.in_bed, {codes}, e.received_at
+  FROM runs r
+ CROSS JOIN LATERAL (
+    SELECT * FROM epochs e
+     WHERE {run} AND e.epoch_start >= r.utc
+       AND e.epoch_start < r.utc + interval '{EPOCH_SECONDS} seconds' * coalesce(
+             (SELECT min(n.run_seq) FROM runs n WHERE n.device_id = r.device_id
+                 AND n.stream = r.stream AND n.run_seq > r.run_seq) - r.run_seq, 100000000)
+    OFFSET 0
+  ) e
+ WHERE r.{SHIFTED}
 UNION ALL
 SELECT {keys},
        coalesce(anchor.boot_at, e.boot_estimate) + e.since_boot + e.shift,
-       CASE WHEN anchor.boot_at IS NULL THEN 'estimated' ELSE 'anchored' END,
+       CASE WHEN anchor.boot_at IS NULL THEN 'estimated'::text ELSE 'anchored'::text END,
        e.in_bed, {codes}, e.received_at
   FROM (
     SELECT t.*, min(t.received_at - t.since_boot - interval '{EPOCH_SECONDS} seconds')

@@ -328,3 +328,51 @@ def test_another_tenant_sees_nothing(home: Engine, start: datetime) -> None:
                 epochs.read(tenant, connection, device, *span)
             with pytest.raises(NotFoundError):
                 predictions.read(tenant, connection, device, *span)
+
+
+def test_the_view_of_values_knows_every_code_as_python_does(
+    home: Engine, start: datetime
+) -> None:
+    numbers = np.arange(512)
+    codes = np.stack([np.minimum(numbers, f.missing) for f in FEATURES], axis=1)
+    run = Run(0, 0, 1, 10, int(start.timestamp()))
+    parts = [
+        Frame(5, 1 + k, 0, run, codes[k : k + 64].astype(np.int16), np.ones(64, np.bool_))
+        for k in range(0, 512, 64)
+    ]
+    send(home, *parts)
+    with transaction(home) as connection:
+        rows = connection.execute(text("SELECT * FROM epoch_values ORDER BY seq")).mappings()
+        values = np.array([[row[f.name] for f in FEATURES] for row in rows], np.float64)
+    np.testing.assert_allclose(values, dequantise(codes), rtol=1e-12, atol=1e-12)
+
+
+def test_pages_merge_epochs_of_every_placement(home: Engine, start: datetime) -> None:
+    send(home, frame(1, 3, utc=start), frame(5, 2, run_seq=4, utc=None, tick_s=200))
+    send(home, frame(8, 2, run_seq=7, utc=start + timedelta(minutes=5), tick_s=310))
+    send(home, frame(11, 2, run_seq=10, utc=start + timedelta(minutes=8), tick_s=490))
+    with transaction(home) as connection:
+        connection.execute(text("UPDATE runs SET shift = '-2 min' WHERE run_seq = 10"))
+        span = (start, start + timedelta(hours=1))
+        whole = epochs.read("home", connection, "bed", *span)
+        pages = [epochs.read("home", connection, "bed", *span, limit=1)]
+        while pages[-1]:
+            pages.append(
+                epochs.read(
+                    "home", connection, "bed", *span, limit=1, after=pages[-1][0].cursor
+                )
+            )
+    assert [row for page in pages for row in page] == whole
+    assert [(row.seq, row.placement) for row in whole] == [
+        (1, "device"),
+        (2, "device"),
+        (3, "device"),
+        (5, "anchored"),
+        (6, "anchored"),
+        (8, "device"),
+        (9, "device"),
+        (11, "corrected"),
+        (12, "corrected"),
+    ]
+    begins = [row.epoch_start for row in whole]
+    assert begins == sorted(begins)
