@@ -50,7 +50,7 @@ D1, D2, OTHER = DeviceId("t1", "d1"), DeviceId("t1", "d2"), DeviceId("t2", "d1")
 def frame(first: int = 1, count: int = 1, *, stream: int = 0xF0, seed: int = 0) -> Frame:
     random = np.random.default_rng([stream, first, seed])
     codes = np.stack([random.integers(0, 1 << f.bits, count) for f in FEATURES], axis=1)
-    utc = int(datetime.now(UTC).timestamp()) // 86400 * 86400
+    utc = (int(datetime.now(UTC).timestamp()) // 86400 - 7) * 86400
     run = Run(reason=0, voids=0, boot=1, tick_s=30, utc_s=utc)
     return Frame(stream, first, 0, run, codes.astype(np.int16), random.random(count) < 0.5)
 
@@ -193,15 +193,21 @@ def running(
 
 
 @contextmanager
-def frozen(*pids: int) -> Iterator[None]:
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+def frozen(postgres: PostgresServer) -> Iterator[None]:
+    postgres.freeze()
     try:
         yield
     finally:
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+        postgres.thaw()
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def stored(engine: Engine) -> list[tuple[int, int]]:
@@ -279,9 +285,9 @@ def test_nothing_is_acknowledged_while_the_database_is_frozen(
     if victim == "server":
         _end_backends(database)
         database.dispose()
-    processes = own_postgres.processes()
+    freeze = stopped(own_postgres.pid) if victim == "server" else frozen(own_postgres)
     with Device(broker.port) as device:
-        with frozen(*(processes if victim == "everything" else processes[:1])):
+        with freeze:
             device.send(frame(1), frame(2))
             assert device.hears_nothing(5.0)
             assert ingestor.metric("noctis_ingest_oldest_unacknowledged_seconds") > 4.0
@@ -323,7 +329,7 @@ def test_a_refused_commit_acknowledges_nothing_and_only_poison_is_put_aside(
     """The table itself refuses one epoch; only at COMMIT, when all seemed to be well."""
     _refuse_at_commit(database, seq=5)
     with Device(broker.port) as device, Device(broker.port, D2) as other:
-        with frozen(ingestor.child.pid):
+        with stopped(ingestor.child.pid):
             for seq in range(1, 9):
                 device.send(frame(seq))
             other.send(frame(5, stream=0xF1))
@@ -453,7 +459,7 @@ def test_at_sigterm_what_is_in_hand_is_stored_and_acknowledged(
     broker: MosquittoServer, ingestor: Running, own_postgres: PostgresServer, database: Engine
 ) -> None:
     with Device(broker.port) as device:
-        with frozen(*own_postgres.processes()):
+        with frozen(own_postgres):
             for seq in range(1, 21):
                 device.send(frame(seq))
             assert device.hears_nothing(0.5)
@@ -472,7 +478,7 @@ def test_at_sigterm_with_the_database_away_it_leaves_in_time_and_acknowledges_no
     broker: MosquittoServer, ingestor: Running, own_postgres: PostgresServer, database: Engine
 ) -> None:
     with Device(broker.port) as device:
-        with frozen(*own_postgres.processes()):
+        with frozen(own_postgres):
             device.send(frame(1))
             assert device.hears_nothing(0.5)
             assert ingestor.stop() == 0
@@ -490,7 +496,7 @@ def test_a_broker_that_forgets_costs_resends_and_no_epochs(
 ) -> None:
     port = forgetful_broker.port
     with running(forgetful_broker, own_postgres, tmp_path) as ingestor:
-        with frozen(*own_postgres.processes()), Device(port) as device:
+        with frozen(own_postgres), Device(port) as device:
             device.send(frame(1), frame(2))
             assert eventually(lambda: ingestor.metric("noctis_ingest_waiting") == 2)
             ingestor.child.kill()
