@@ -37,8 +37,8 @@ class Torture {
       // Cut where a sector is entered: the header and the erase are the delicate writes.
       do {
         work(spool);
-      } while (spool.next_seq() % layout::kSlotsPerSector < layout::kSlotsPerSector - 3);
-      nor_.cut_after(static_cast<long>(random_() % 16));
+      } while (spool.next_seq() % layout::kSlotsPerSector < layout::kSlotsPerSector - 1);
+      nor_.cut_after(static_cast<long>(random_() % 8));
     } else {
       nor_.cut_after(budget());
     }
@@ -142,6 +142,7 @@ class Torture {
       stamp.breaks = RunReason::grid;
     }
     attempts_[slot] = stamp.tick_s;
+    const std::uint32_t next = spool.next_seq();
     const auto seq = spool.append(epoch, stamp);
     forget(spool);
     if (nor_.dead()) {
@@ -150,6 +151,8 @@ class Torture {
     REQUIRE_MESSAGE(seq, where());
     REQUIRE_MESSAGE(static_cast<std::int64_t>(*seq) > highest_seq_, where(), ": seq reused");
     highest_seq_ = *seq;
+    // At most a burnt slot, the RUN of a boot, the RUN of a sector: no cut costs a sector.
+    REQUIRE_MESSAGE(*seq - next <= 3, where(), ": wasted ", *seq - next);
     if (first_append_) {
       keep_what_is_seen(spool, *seq);
     }
