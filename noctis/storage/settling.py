@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, func, select, text
 
 from noctis.identity import DeviceId
 from noctis.storage.ingest import LATE
-from noctis.storage.models import devices, settled, tenants
+from noctis.storage.models import devices, tenants
 from noctis.storage.runs import unsigned
 from noctis.storage.stretches import TIMED, UNTIMED, Stretch, stretch
 from noctis.topics import SHARDS, shard_of
@@ -32,11 +32,12 @@ _RECENT: Final = text(f"""
 SELECT found.*
   FROM unnest(CAST(:devices AS integer[]), CAST(:since AS timestamptz[])) d(id, since)
  CROSS JOIN LATERAL (
-  (SELECT e.device_id, e.stream, {TIMED} FROM epochs e JOIN runs r ON {_RUN}
+  (SELECT e.device_id, e.stream, {TIMED}, e.received_at FROM epochs e JOIN runs r ON {_RUN}
     WHERE e.device_id = d.id AND e.epoch_start >= d.since AND {_UNJUDGED}
     ORDER BY e.epoch_start, e.stream, e.seq LIMIT :limit)
   UNION ALL
-  (SELECT e.device_id, e.stream, {UNTIMED} FROM epochs_untimed e JOIN runs r ON {_RUN}
+  (SELECT e.device_id, e.stream, {UNTIMED}, e.received_at
+     FROM epochs_untimed e JOIN runs r ON {_RUN}
     WHERE e.device_id = d.id AND e.received_at >= d.since AND {_UNJUDGED}
     ORDER BY e.stream, e.seq LIMIT :limit)
 ) found
@@ -46,10 +47,16 @@ _NOTES: Final = text("""
 SELECT id FROM outbox WHERE device_id = ANY(:devices) ORDER BY id LIMIT :limit
 """)
 _FORGET: Final = text("DELETE FROM outbox WHERE id = ANY(:notes)")
+_SINCE: Final = text("""
+SELECT shard, max(until) AS newest, max(until) FILTER (WHERE model_id = :model) AS own
+  FROM settled GROUP BY shard
+""")
+# Not for less than a minute: looks are many.
 _ADVANCE: Final = text("""
 INSERT INTO settled (model_id, shard, until)
-SELECT :model, shard, :until FROM unnest(CAST(:shards AS smallint[])) shard
-ON CONFLICT (model_id, shard) DO UPDATE SET until = greatest(settled.until, excluded.until)
+SELECT :model, * FROM unnest(CAST(:shards AS smallint[]), CAST(:until AS timestamptz[]))
+ON CONFLICT (model_id, shard) DO UPDATE SET until = excluded.until
+ WHERE settled.until < excluded.until - interval '1 minute'
 """)
 _NOTED: Final = text(f"""
 SELECT found.*, o.id
@@ -82,28 +89,45 @@ def unsettled(
 ) -> list[Stretch]:
     """Return stored epochs that the model has not judged: one stretch per device and stream.
 
-    Late epochs are found by the outbox, whose settled notes are deleted on the way, the others
-    by a look at everything since the last look that found nothing; for a model that is new, at
-    the last ``hours``. At most about ``limit`` epochs come at once: call it until it returns
-    nothing. ``shards``: only devices of these. The caller commits.
+    Late epochs are found by the outbox, whose settled notes are deleted on the way. The others
+    are found by a look at all that came since everything was settled, however long nobody
+    looked; a model that is new, or comes back, begins ``hours`` before the end of what other
+    models have settled. At most about ``limit`` epochs come at once: look again until nothing
+    comes. ``shards``: only devices of these. The caller commits.
     """
-    known = _devices(connection, shards)
+    shard = _devices(connection, shards)
     moment = connection.execute(select(func.now())).scalar_one()
-    since = _since(connection, model_id, moment - timedelta(hours=hours))
-    keys: dict[str, object] = {"model": model_id, "devices": list(known), "limit": limit}
+    since = _since(connection, model_id, moment, timedelta(hours=hours))
+    keys: dict[str, object] = {"model": model_id, "devices": list(shard), "limit": limit}
     noted = _noted(connection, keys)
-    starts = [since[shard] for shard in known.values()]
+    starts = [since[number] for number in shard.values()]
     recent = connection.execute(_RECENT, {**keys, "since": starts}).all()
-    if not noted and not recent:
-        owned = sorted(range(SHARDS) if shards is None else shards)
-        until = moment - SETTLE_DELAY
-        connection.execute(_ADVANCE, {"model": model_id, "shards": owned, "until": until})
+    if len(recent) < limit:
+        until = dict.fromkeys(
+            range(SHARDS) if shards is None else shards, moment - SETTLE_DELAY
+        )
+        for row in recent:
+            number = shard[row.device_id]
+            until[number] = min(until[number], row.received_at)
+        _advance(connection, model_id, until)
     unique = {tuple(row[:3]): row for row in (*noted, *recent)}
     rows = [unique[key] for key in sorted(unique)]
     return [
         stretch(device_id, unsigned(stream), [row[2:] for row in group])
         for (device_id, stream), group in groupby(rows, key=itemgetter(0, 1))
     ]
+
+
+def _advance(connection: Connection, model_id: int, until: Mapping[int, datetime]) -> None:
+    """Note up to which moment of receipt everything is settled, for each shard."""
+    connection.execute(
+        _ADVANCE,
+        {
+            "model": model_id,
+            "shards": sorted(until),
+            "until": [until[n] for n in sorted(until)],
+        },
+    )
 
 
 def _devices(connection: Connection, shards: Collection[int] | None) -> dict[int, int]:
@@ -118,14 +142,13 @@ def _devices(connection: Connection, shards: Collection[int] | None) -> dict[int
 
 
 def _since(
-    connection: Connection, model_id: int, first: datetime
+    connection: Connection, model_id: int, moment: datetime, hours: timedelta
 ) -> defaultdict[int, datetime]:
-    """Return for each shard where to look from; ``first`` where the model never looked."""
-    rows = connection.execute(
-        select(settled.c.shard, settled.c.until).where(settled.c.model_id == model_id)
-    )
-    since: defaultdict[int, datetime] = defaultdict(lambda: first)
-    since.update({shard: until - LATE for shard, until in rows})
+    """Return for each shard the start of the first epoch to look at."""
+    since: defaultdict[int, datetime] = defaultdict(lambda: moment - hours)
+    for shard, newest, own in connection.execute(_SINCE, {"model": model_id}):
+        first = newest - hours - LATE
+        since[shard] = first if own is None else max(own - LATE, first)
     return since
 
 

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, func, select, text
 
 from noctis.epoch import Frame, Run
 from noctis.features import FEATURES, dequantise
@@ -12,8 +12,9 @@ from noctis.storage import devices, epochs, predictions, tenants
 from noctis.storage.engine import transaction
 from noctis.storage.errors import NotFoundError
 from noctis.storage.ingest import Received, ingest
+from noctis.storage.models import settled
 from noctis.storage.predictions import Prediction, Stretch
-from noctis.topics import shard_of
+from noctis.topics import SHARDS, shard_of
 
 pytestmark = pytest.mark.postgres
 
@@ -155,13 +156,44 @@ def test_what_came_while_no_settler_ran_is_found_by_the_next_look(
     assert look(home, key) == []  # everything up to now is settled
     with transaction(home) as connection:  # ... and that was two days ago
         connection.execute(text("UPDATE settled SET until = until - interval '2 days'"))
-        ingest(
-            connection,
-            [Received(BED, frame(1, 4, utc=start - timedelta(days=1)))],
-            now=start - timedelta(days=1),
-        )
+    receive(home, frame(1, 4, utc=start - timedelta(days=1)), start - timedelta(days=1))
     [found] = look(home, key)
     assert found.seq.tolist() == [1, 2, 3, 4]
+    [found] = look(home, model(home, "2"))  # a model that is promoted just then
+    assert found.seq.tolist() == [1, 2, 3, 4]
+
+
+def test_looks_move_on_while_devices_keep_sending(home: Engine, start: datetime) -> None:
+    key = model(home)
+    receive(home, frame(1, 1, utc=start), start + timedelta(seconds=30))
+    look(home, key)
+    with transaction(home) as connection:
+        moment = connection.execute(select(func.now())).scalar_one()
+        rows = connection.execute(select(settled.c.shard, settled.c.until)).all()
+    until = {row.shard: row.until for row in rows}
+    assert until.pop(shard_of(BED)) == start + timedelta(seconds=30)
+    assert len(until) == SHARDS - 1
+    for reached in until.values():
+        assert abs(moment - timedelta(minutes=15) - reached) < timedelta(seconds=30)
+
+
+def test_a_model_that_comes_back_does_not_judge_what_others_have(
+    home: Engine, start: datetime
+) -> None:
+    old, new = model(home), model(home, "2")
+    look(home, old)
+    with transaction(home) as connection:
+        connection.execute(text("UPDATE settled SET until = until - interval '30 days'"))
+    receive(home, frame(1, 4, utc=start - timedelta(days=20)), start - timedelta(days=20))
+    settle(home, new, look(home, new))
+    look(home, new)
+    send(home, frame(5, 4, utc=start - timedelta(days=20), stream=6), device=COT)
+    assert {one.stream for one in look(home, old)} == {6}
+
+
+def receive(engine: Engine, one: Frame, moment: datetime) -> None:
+    with transaction(engine) as connection:
+        assert ingest(connection, [Received(BED, one)], now=moment)[0].stored == one.count
 
 
 def test_a_limit_is_worked_through_piece_by_piece(home: Engine, start: datetime) -> None:
