@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,6 +100,7 @@ class Registry:
                 shutil.rmtree(draft, ignore_errors=True)
                 raise
             _sync(parent)
+            _sync(self.folder)
         return manifest
 
     def alias_path(self, alias: Alias) -> Path:
@@ -139,7 +140,7 @@ class Registry:
             if current is None:
                 message = f"{alias} of {self.name} points nowhere, so nothing can be undone"
                 raise ModelError(message, hint="promote a version first")
-            before = self._before(alias)
+            before = self._before(alias, current)
             if before is not None:
                 verify(self.version_folder(before))
             return self._switch(
@@ -147,20 +148,29 @@ class Registry:
             )
 
     def history(self) -> list[Switch]:
-        """Return every switch of every alias, oldest first."""
-        path = self.folder / "history.jsonl"
-        if not path.exists():
-            return []
-        lines = path.read_text("utf-8").splitlines()
-        return [Switch(**json.loads(line)) for line in lines]
+        """Return every switch of every alias, oldest first.
 
-    def _before(self, alias: Alias) -> str | None:
+        A line that a power cut left torn is passed over.
+        """
+        try:
+            lines = (self.folder / "history.jsonl").read_text("utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        switches = []
+        for line in lines:
+            with suppress(ValueError, TypeError):
+                switches.append(Switch(**json.loads(line)))
+        return switches
+
+    def _before(self, alias: Alias, current: str) -> str | None:
         trail: list[str] = []
         for switch in self.history():
             if switch.alias == alias and switch.action == "rollback":
                 del trail[-1:]
-            elif switch.alias == alias and switch.version is not None:
-                trail.append(switch.version)
+            elif switch.alias == alias and switch.version not in {None, *trail[-1:]}:
+                trail.append(str(switch.version))
+        if trail[-1:] != [current]:  # a crash between a switch and its line in the history
+            trail.append(current)
         return trail[-2] if len(trail) > 1 else None
 
     def _switch(self, switch: Switch) -> Switch:
@@ -177,10 +187,15 @@ class Registry:
         return switch
 
     def _record(self, switch: Switch) -> None:
+        line = json.dumps(switch.as_json()).encode()
         with (self.folder / "history.jsonl").open("ab") as file:
-            file.write(json.dumps(switch.as_json()).encode() + b"\n")
+            file.write(b"\n" * self._is_torn() + line + b"\n")
             file.flush()
             os.fsync(file.fileno())
+
+    def _is_torn(self) -> bool:
+        path = self.folder / "history.jsonl"
+        return path.exists() and path.read_bytes()[-1:] not in {b"", b"\n"}
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -188,6 +188,34 @@ def test_the_history_keeps_every_switch(registry: Registry) -> None:
     assert (history[0].approver, history[0].reason) == ("ann", "better")
 
 
+def test_promoting_the_champion_again_does_not_count_for_a_rollback(
+    registry: Registry,
+) -> None:
+    for version in ("v1", "v2", "v2"):
+        registry.promote("champion", version)
+    assert registry.rollback("champion").version == "v1"
+
+
+def test_a_crash_before_the_history_is_written_does_not_mislead_a_rollback(
+    registry: Registry,
+) -> None:
+    registry.promote("champion", "v1")
+    history = (registry.folder / "history.jsonl").read_bytes()
+    registry.promote("champion", "v2")
+    (registry.folder / "history.jsonl").write_bytes(history)
+    assert registry.rollback("champion").version == "v1"
+
+
+def test_a_torn_line_of_the_history_is_passed_over(registry: Registry) -> None:
+    registry.promote("champion", "v1")
+    registry.promote("champion", "v2")
+    path = registry.folder / "history.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"at": "2026-')
+    registry.promote("champion", "v3")
+    assert [switch.version for switch in registry.history()] == ["v1", "v2", "v3"]
+    assert registry.rollback("champion").version == "v2"
+
+
 def test_unknown_versions_and_aliases_are_refused(registry: Registry) -> None:
     with pytest.raises(ModelError, match=r"no version '\.\./v1'.*v1, v2, v3"):
         registry.promote("champion", "../v1")
