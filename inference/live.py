@@ -56,6 +56,11 @@ class _Arrival:
     stage: asyncio.Future[bytes | None]
     at: float = field(default_factory=time.perf_counter)
 
+    def answer(self, document: bytes | None) -> None:
+        """Hand the stage to whoever waits for it; None: there is nothing to publish."""
+        if not self.stage.done():
+            self.stage.set_result(document)
+
 
 @dataclass(frozen=True, slots=True)
 class _Question:
@@ -142,7 +147,7 @@ class Live:
         for arrival, frame in zip(batch, frames, strict=True):
             if isinstance(frame, FrameError):
                 _ignored.labels(frame.reason).inc()
-                arrival.stage.set_result(None)
+                arrival.answer(None)
                 continue
             known = self._contexts.hear(arrival.device, frame.stream, time.monotonic())
             self._seen(arrival.device, frame.stream, int(frame.seqs[-1]))
@@ -194,8 +199,7 @@ class Live:
                     question.stream, epoch.moment, epoch.row, judged, model.full_name
                 )
                 document = payload(staged)
-            if not question.arrival.stage.done():
-                question.arrival.stage.set_result(document)
+            question.arrival.answer(document)
 
     async def _sweep(self) -> None:
         while True:

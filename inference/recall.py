@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import structlog
+from prometheus_client import Counter
 
 from inference.contexts import Known, Past
 from noctis.errors import StorageError
@@ -21,6 +22,7 @@ Read = Callable[[DeviceId, int, int, int], Awaitable[Sequence[Past]]]
 """Returns the stored epochs of (device, stream) behind a sequence number, up to another."""
 
 _log = structlog.get_logger(__name__)
+_recalled = Counter("noctis_live_recalled_total", "Epochs that contexts got from the database.")
 
 
 class Recall:
@@ -47,6 +49,7 @@ class Recall:
             async with asyncio.timeout(LOOK_S), self._slots:
                 past = await self._read(known.device, known.stream, hole.after, hole.last)
             known.recall(past)
+            _recalled.inc(len(past))
         except (StorageError, TimeoutError) as error:
             self._rests_until = time.monotonic() + REST_S
             _log.warning("context_not_recalled", error=str(error) or "no answer in time")
