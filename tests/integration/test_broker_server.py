@@ -98,8 +98,10 @@ def test_without_persistence_a_killed_broker_forgets(forgetful_broker: Mosquitto
     assert _queue_messages(forgetful_broker, save_s=0.0) == []
 
 
-def test_a_port_that_somebody_has_is_named(broker: MosquittoServer, tmp_path: Path) -> None:
-    second = MosquittoServer(tmp_path / "second")
+def test_a_port_that_somebody_has_is_named(
+    broker: MosquittoServer, server_folder: Path
+) -> None:
+    second = MosquittoServer(server_folder / "second")
     with pytest.raises(ProcessError, match=rf"{broker.port}: Address already in use"):
         second.start(broker.port, accounts())
 
@@ -124,11 +126,11 @@ def test_a_frozen_broker_is_not_ready_within_the_deadline(broker: MosquittoServe
 
 
 def test_without_mosquitto_the_error_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NOCTIS_MOSQUITTO", "mosquitto-that-nobody-has")
     with pytest.raises(ProcessError, match="apt-get install mosquitto"):
-        MosquittoServer(tmp_path / "broker").start(free_port(), accounts())
+        MosquittoServer(server_folder / "broker").start(free_port(), accounts())
 
 
 def test_a_reload_with_a_forged_account_changes_nothing(broker: MosquittoServer) -> None:

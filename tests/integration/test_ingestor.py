@@ -91,9 +91,9 @@ class Device(Client):
 
 
 @pytest.fixture(scope="module")
-def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def own_postgres(server_folder: Path) -> Iterator[PostgresServer]:
     """A server of this module's own, to be frozen and killed."""
-    with PostgresServer(tmp_path_factory.mktemp("own") / "postgres") as server:
+    with PostgresServer(server_folder / "own") as server:
         migrate.upgrade(server.url)
         yield server
 
