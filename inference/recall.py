@@ -14,7 +14,7 @@ from noctis.identity import DeviceId
 
 __all__ = ["Read", "Recall"]
 
-LOOK_S: Final = 0.5
+LOOK_S: Final = 1.0
 LOOKS_AT_ONCE: Final = 4
 REST_S: Final = 5.0
 
