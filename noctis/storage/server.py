@@ -5,11 +5,9 @@ first start makes its files. As root it runs under an unprivileged user.
 """
 
 import os
-import secrets
 import shutil
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,12 +23,12 @@ from psycopg import sql
 from noctis.childproc import Child, User, child_user, free_port, reachable_folder
 from noctis.errors import ConfigurationError, ProcessError
 from noctis.storage.binaries import Binaries, find
+from noctis.storage.cluster import ROLE, Cluster
 from noctis.storage.leftovers import end_leftover, send, workers
 
 __all__ = ["PostgresServer"]
 
 ADDRESS: Final = "127.0.0.1"
-ROLE: Final = "noctis"
 DATABASE: Final = "noctis"
 NEEDED_BYTES: Final = 256 << 20
 LOG_BYTES: Final = 16 << 20
@@ -63,7 +61,7 @@ class PostgresServer:
         self.folder = reachable_folder(state_dir, self.user)
         self.relocated = self.folder != state_dir.absolute()
         self.port = 0
-        self._data = self.folder / "data"
+        self._cluster = Cluster(self.folder, self.user)
         self._settings = {**DEFAULTS, **(settings or {})}
         self._child: Child | None = None
         self._lock = FileLock(self.folder / "lock", timeout=0, thread_local=False)
@@ -115,10 +113,10 @@ class PostgresServer:
         deadline = time.monotonic() + within_s
         self._acquire()
         try:
-            binaries = find(major=_major(self._data), copies=self.folder, user=self.user)
+            binaries = find(major=self._cluster.major, copies=self.folder, user=self.user)
             self._check_disk()
-            end_leftover(self._data, within_s=within_s / 2)
-            self._prepare(binaries)
+            end_leftover(self._cluster.data, within_s=within_s / 2)
+            self._cluster.make(binaries)
             self.port = port or free_port(ADDRESS)
             _check_port(self.port)
             self._rotate_log()
@@ -148,12 +146,12 @@ class PostgresServer:
     def freeze(self) -> None:
         """Stop the server and all its workers where they are (SIGSTOP, Linux), for tests."""
         os.kill(self.pid, signal.SIGSTOP)  # it first: then no worker is added
-        for pid in workers(self._data):
+        for pid in workers(self._cluster.data):
             send(pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let a frozen server and its workers go on."""
-        for pid in workers(self._data):
+        for pid in workers(self._cluster.data):
             send(pid, signal.SIGCONT)
 
     def _running(self) -> Child:
@@ -178,48 +176,8 @@ class PostgresServer:
             hint = f"PostgreSQL needs at least {NEEDED_BYTES >> 20} MiB to start"
             raise ConfigurationError(message, hint=hint)
 
-    def _password(self) -> str:
-        return (self.folder / "password").read_text().strip()
-
     def _url(self, database: str) -> str:
-        return f"postgresql://{ROLE}:{self._password()}@{ADDRESS}:{self.port}/{database}"
-
-    def _prepare(self, binaries: Binaries) -> None:
-        """Make the cluster; built aside and renamed, so that one cut short is made anew."""
-        if self._data.exists():
-            return
-        unfinished = self.folder / "data.unfinished"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        password = self.folder / "password"
-        _write_private(password, secrets.token_urlsafe(24))
-        handed = self.folder / "password.initdb"
-        _write_private(handed, self._password())
-        if self.user is not None:
-            os.chown(handed, self.user.uid, self.user.gid)
-        try:
-            self._initdb(binaries, unfinished, handed)
-        finally:
-            handed.unlink()
-        unfinished.rename(self._data)
-
-    def _initdb(self, binaries: Binaries, data: Path, password: Path) -> None:
-        arguments = [binaries.program("initdb"), "-D", str(data), "-U", ROLE]
-        arguments += ["-A", "scram-sha-256", f"--pwfile={password}"]
-        arguments += ["--encoding=UTF8", "--locale=C", "--data-checksums"]
-        done = subprocess.run(  # noqa: S603 - PostgreSQL's own program, no shell
-            arguments,
-            capture_output=True,
-            text=True,
-            cwd="/",
-            timeout=120,
-            check=False,
-            user=None if self.user is None else self.user.uid,
-            group=None if self.user is None else self.user.gid,
-            extra_groups=None if self.user is None else [],
-        )
-        if done.returncode:
-            message = f"initdb of {data} failed: {done.stderr.strip()[-500:]}"
-            raise ProcessError(message, hint="is there space, and may the user write there?")
+        return f"postgresql://{ROLE}:{self._cluster.password}@{ADDRESS}:{self.port}/{database}"
 
     def _rotate_log(self) -> None:
         with suppress(FileNotFoundError):
@@ -227,7 +185,13 @@ class PostgresServer:
                 self.log_file.replace(self.log_file.with_suffix(".log.1"))
 
     def _launch(self, binaries: Binaries, deadline: float) -> None:
-        arguments = [binaries.program("postgres"), "-D", str(self._data), "-p", str(self.port)]
+        arguments = [
+            binaries.program("postgres"),
+            "-D",
+            str(self._cluster.data),
+            "-p",
+            str(self.port),
+        ]
         for name, value in self._settings.items():
             arguments += ["-c", f"{name}={value}"]
         while True:
@@ -260,20 +224,6 @@ class PostgresServer:
                 connection.execute(
                     sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE))
                 )
-
-
-def _major(data: Path) -> int | None:
-    try:
-        return int((data / "PG_VERSION").read_text())
-    except FileNotFoundError:
-        return None
-
-
-def _write_private(path: Path, content: str) -> None:
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(content)
 
 
 def _check_port(port: int) -> None:
