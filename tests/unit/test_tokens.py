@@ -162,9 +162,7 @@ def test_published_keys_verify_tokens_and_hold_no_secret(keyring: Keyring) -> No
     [entry] = keyring.jwks()["keys"]
     assert entry.keys() == {"kty", "crv", "use", "alg", "kid", "x"}
     public = jwt.PyJWK(entry).key
-    verified = jwt.decode(
-        keyring.issue(PHONE), public, algorithms=["EdDSA"], audience=AUDIENCE
-    )
+    verified = jwt.decode(keyring.issue(PHONE), public, algorithms=["EdDSA"], audience=AUDIENCE)
     assert verified["sub"] == "phone@t1"
 
 
