@@ -25,7 +25,10 @@ def configure_logging(service: str, *, form: Format = "console", level: str = "i
     last: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
         if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,  # local variables hold secrets
+        )
     )
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, last]
