@@ -1,8 +1,9 @@
 """``noctis demo``: one night from radar bytes to a stage, counted and compared."""
 
+import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -51,6 +52,8 @@ def demo(
                 timeout_s=timeout,
                 tell=progress,
             )
+        if var is None:
+            _remove(platform.folders)
     if json:
         print_json(outcome.report.as_json())
     else:
@@ -65,7 +68,17 @@ def _folder(var: Path | None) -> Iterator[Path]:
         yield var
         return
     with tempfile.TemporaryDirectory(prefix="noctis-demo-", ignore_cleanup_errors=True) as name:
-        yield Path(name)
+        folder = Path(name)
+        folder.chmod(0o755)  # the servers' own user must enter it where we are root
+        yield folder
+
+
+def _remove(folders: Iterable[Path]) -> None:
+    """Remove the files of a platform, those too that lie outside its folder."""
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            folder.parent.rmdir()  # only where nothing else is in it
 
 
 def _show(outcome: Outcome) -> None:

@@ -51,7 +51,7 @@ def up(
             platform.add_device("device", _arguments(platform, speed, night), password=password)
         _show(platform)
         stopping.wait()
-        progress("draining; a second Ctrl-C does not hurry it")
+        progress("finishing what is in hand")
 
 
 def _enrol(platform: Platform) -> Credentials:
@@ -89,8 +89,16 @@ def _arguments(platform: Platform, speed: str, night: Path | None) -> list[str]:
 def _show(platform: Platform) -> None:
     host, port = platform.broker_address
     var = platform.var
-    out.print(f"\n[bold]Noctis runs.[/] REST  http://{host}:{platform.api_port}/docs")
-    out.print(f"             MQTT  {host}:{port}")
-    out.print(f"             accounts of a device and an app: {var / 'credentials.json'}")
-    out.print(f"             a night: noctis night show {DEVICE} --var {var}")
-    out.print("Ctrl-C stops it; everything stored stays.\n")
+    lines = [
+        f"\n[bold]Noctis runs.[/]  REST      http://{host}:{platform.api_port}/docs",
+        f"              MQTT      {host}:{port}",
+        f"              accounts  {var / 'credentials.json'}",
+        f"              a night   noctis night show {DEVICE} --var {var}",
+    ]
+    lines += [
+        f"              files of a server whose user cannot enter {var}: {folder}"
+        for folder in platform.folders
+        if not folder.is_relative_to(var)
+    ]
+    lines.append("Ctrl-C stops it; everything stored stays.\n")
+    out.print("\n".join(lines), soft_wrap=True)
