@@ -74,8 +74,9 @@ class _Session:
     def __init__(self, codes: NDArray[np.int16]) -> None:
         self.size = len(codes)
         self.values = values = np.full((TRACKS, self.size), np.nan)
+        places = codes.T.astype(np.intp)
         for track, (column, table) in _TABLES.items():
-            values[track] = table[codes[:, column]]
+            table.take(places[column], out=values[track], mode="clip")
         np.log(np.abs(np.diff(values[HEART])) + 0.3, out=values[BETWEEN, 1:])
         known = values == values  # noqa: PLR0124 - NaN differs from itself
         terms = np.empty((2 * TRACKS + 4, self.size))
@@ -137,10 +138,14 @@ class _Session:
 
 def _ranks(history: Array, values: Array) -> Array:
     """Return the share of each row of ``history`` below its value, ties counted half."""
-    known = np.add.reduce(history == history, axis=1, dtype=np.intp)  # noqa: PLR0124 - NaN
-    below = np.add.reduce(history < values[:, None], axis=1, dtype=np.intp)
-    below += np.add.reduce(history <= values[:, None], axis=1, dtype=np.intp)
+    known = _counts(history == history)  # noqa: PLR0124 - NaN differs from itself
+    below = _counts(history < values[:, None]) + _counts(history <= values[:, None])
     return np.where(np.isnan(values), np.nan, below / (2.0 * np.maximum(known, 1)))
+
+
+def _counts(flags: NDArray[np.bool_]) -> NDArray[np.intp]:
+    # Row by row is several times as fast as numpy's sum along an axis of flags.
+    return np.array([np.count_nonzero(row) for row in flags])
 
 
 _HEART_NAMES: Final = (
