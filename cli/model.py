@@ -11,6 +11,7 @@ from rich.table import Table
 from cli.local import DEFAULT_VAR, Var
 from cli.output import Json, out, print_json, progress
 from inference.model import DEFAULT_FOLDER, Model
+from noctis.errors import ConfigurationError
 from noctis.settings import Settings
 from registry.manifest import CARD, Manifest, read_manifest
 from registry.store import ALIASES, DEFAULT_NAME, Alias, Registry, Switch
@@ -44,8 +45,12 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a model on nights, cross-validate it by subject, and publish it."""
-    from training import train as training  # noqa: PLC0415 - scikit-learn is an extra
-    from training.trees import Parameters  # noqa: PLC0415 - scikit-learn is an extra
+    try:
+        from training import train as training  # noqa: PLC0415 - scikit-learn is an extra
+        from training.trees import Parameters  # noqa: PLC0415 - scikit-learn is an extra
+    except ModuleNotFoundError as error:
+        message = f"training needs {error.name}, which is not installed"
+        raise ConfigurationError(message, hint="pip install 'noctis[train]'") from error
 
     order = training.Order(
         data=data,
