@@ -160,7 +160,7 @@ def _fleet(folder: Path, count: int) -> list[str]:
 
 def _waits(folder: Path, app: Witness) -> _Waits:
     waits = _Waits()
-    for log in folder.glob("bed*.jsonl"):
+    for log in folder.glob("bed.jsonl*"):
         for entry in read_log(log):
             if entry["published_at"] is None:
                 continue

@@ -47,7 +47,7 @@ _RIGHTS: Final = {
         f"write {ROOT}/down/+/+/command",
         f"write {ROOT}/down/+/+/ota",
     ),
-    "probe": (),
+    "probe": (f"read {ROOT}/probe/#", f"write {ROOT}/probe/#"),
 }
 """What each kind of service connection ``svc-<kind>-<n>`` needs, and nothing more."""
 

@@ -45,7 +45,12 @@ def test_no_service_may_read_or_write_everything() -> None:
     acl = render_acl([Account(f"svc-{kind}-0") for kind in kinds])
     assert all(not line.endswith((" #", " noctis/#", "/v1/#")) for line in acl.splitlines())
     assert "topic readwrite" not in acl
-    assert "user svc-probe-0" not in acl
+
+
+def test_a_probe_of_the_broker_reaches_nobody_but_itself() -> None:
+    [_, probe] = render_acl([Account("svc-probe-0")]).split("user svc-probe-0")
+    topics = [line.split()[-1] for line in probe.splitlines() if line]
+    assert set(topics) == {"noctis/v1/probe/#"}
 
 
 def test_a_service_of_an_unknown_kind_gets_no_topics() -> None:
