@@ -253,14 +253,19 @@ def test_an_empty_batch_is_nothing(connection: Connection) -> None:
     assert ingest(connection, []) == []
 
 
-@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("known", ["nothing", "streams", "runs"])
 @pytest.mark.parametrize("backlog", [(False, False), (False, True), (True, True)])
 def test_ingestors_that_race_for_the_same_frames_store_each_epoch_once(
-    home: Engine, backlog: tuple[bool, bool], *, known: bool
+    home: Engine, backlog: tuple[bool, bool], known: str
 ) -> None:
-    if known:  # else they meet at the streams and go on one by one
+    if known != "nothing":  # else they meet at the streams and go on one by one
         send(home, *(frame(1, 1, stream=stream) for stream in range(200)))
-    frames = [frame(2 + 4 * k, stream=stream) for stream in range(200) for k in range(2)]
+    run_seq = 0 if known == "runs" else 50
+    frames = [
+        frame(51 + 4 * k, stream=stream, run_seq=run_seq)
+        for stream in range(200)
+        for k in range(2)
+    ]
     results: list[list[Verdict]] = []
     together = Barrier(2)
 
@@ -284,4 +289,4 @@ def test_ingestors_that_race_for_the_same_frames_store_each_epoch_once(
     assert {verdict.code for verdict in verdicts} == {0}
     assert sum(verdict.stored for verdict in verdicts) == 1600
     assert sum(verdict.duplicate for verdict in verdicts) == 1600
-    assert count(home, "epochs") == 1600 + 200 * known
+    assert count(home, "epochs") == 1600 + 200 * (known != "nothing")

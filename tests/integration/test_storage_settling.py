@@ -177,6 +177,15 @@ def test_looks_move_on_while_devices_keep_sending(home: Engine, start: datetime)
         assert abs(moment - timedelta(minutes=15) - reached) < timedelta(seconds=30)
 
 
+def test_an_epoch_that_is_slow_but_not_late_is_found(home: Engine, start: datetime) -> None:
+    key = model(home)
+    look(home, key)
+    send(home, frame(1, 1, utc=start - timedelta(minutes=25)))
+    assert notes(home) == 0
+    [found] = look(home, key)
+    assert found.seq.tolist() == [1]
+
+
 def test_a_model_that_comes_back_does_not_judge_what_others_have(
     home: Engine, start: datetime
 ) -> None:
@@ -342,7 +351,9 @@ def test_a_runs_shift_moves_its_epochs_in_the_view_alone(home: Engine, start: da
     send(home, frame(1, 1, utc=start), frame(3, 1, run_seq=2, utc=start + timedelta(minutes=5)))
     with transaction(home) as connection:
         connection.execute(text("UPDATE runs SET shift = '90 s' WHERE run_seq = 0"))
-        rows = epochs.read("home", connection, "bed", start, start + timedelta(hours=1))
+        span = (start, start + timedelta(hours=1))
+        rows = epochs.read("home", connection, "bed", *span)
+        assert epochs.extent("home", connection, "bed", *span).count == 2
     assert [(row.seq, row.placement) for row in rows] == [(1, "corrected"), (3, "device")]
     assert rows[0].epoch_start == start + timedelta(seconds=90)
 
