@@ -37,11 +37,14 @@ check: setup ## lint, types, layers, generated files
 	$(BIN)/python scripts/generate_features.py --check
 	$(BIN)/python scripts/generate_vectors.py --check
 
-bench: setup ## measure: latency beside the bare broker, ingest beside raw COPY
-	$(BIN)/python -m bench
+bench: setup ## measure: latency beside the bare broker, ingest beside its raw limits
+	@mkdir -p build/bench
+	$(BIN)/python -m bench.latency --json build/bench/latency.json
+	$(BIN)/python -m bench.ingest_copy --json build/bench/ingest_copy.json
+	$(BIN)/python -m bench.ingest_rate --json build/bench/ingest_rate.json
 
-load: setup ## the same at more devices: make load DEVICES=500
-	$(BIN)/python -m bench latency --devices $(or $(DEVICES),500)
+load: setup ## the latency at more devices: make load DEVICES=1000
+	$(BIN)/python -m bench.latency --devices $(or $(DEVICES),500) --json build/bench/load.json
 
 setup: bootstrap $(VENV)/.installed firmware ## everything that the other targets need
 

@@ -5,13 +5,16 @@ open loop, since none waits for an answer before its next epoch is due. In the s
 same broker, a probe of the same client library sends frames of the same size to itself.
 """
 
+import argparse
+import json
 import secrets
 import struct
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -28,7 +31,7 @@ from noctis.identity import DeviceId, app_username
 from noctis.storage import accounts, devices, tenants
 from noctis.storage.engine import transaction
 
-__all__ = ["Row", "measure"]
+__all__ = ["Row", "main", "measure"]
 
 TENANT: Final = "bench"
 APP: Final = "phone"
@@ -169,3 +172,31 @@ def _waits(folder: Path, app: Witness) -> _Waits:
             if arrived is not None:
                 waits.append(arrived - entry["published_at"])
     return waits
+
+
+def main() -> None:
+    """Measure, print a table, and write the figures as JSON if asked to."""
+    parser = argparse.ArgumentParser(prog="python -m bench.latency", description=__doc__)
+    parser.add_argument("--devices", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=125.0)
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    print(f"{asked.devices} devices at real-time pace for {asked.seconds:g} s", file=sys.stderr)
+    result = measure(count=asked.devices, seconds=asked.seconds)
+    print(f"{'milliseconds':<16}{'count':>8}{'p50':>9}{'p95':>9}{'p99':>9}{'longest':>9}")
+    for row in result["rows"]:
+        print(
+            f"{row.name:<16}{row.count:>8}{row.p50:>9}{row.p95:>9}{row.p99:>9}{row.longest:>9}"
+        )
+    print(
+        f"p95 is {result['p95_ratio']} times the bare broker's; "
+        f"{result['published']} epochs were published live"
+    )
+    if asked.json is not None:
+        asked.json.parent.mkdir(parents=True, exist_ok=True)
+        rows = [asdict(row) for row in result["rows"]]
+        asked.json.write_text(json.dumps({**result, "rows": rows}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

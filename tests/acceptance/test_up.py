@@ -147,3 +147,30 @@ def test_a_second_platform_on_the_same_folder_is_refused(tmp_path: Path) -> None
         )
     assert second.returncode == 1
     assert "runs on" in second.stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "noctis-test", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root, where it may mount, can make a small disk")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_disk_without_room_is_named_before_anything_starts(small_disk: Path) -> None:
+    result = subprocess.run(
+        [NOCTIS, "up", "--var", small_disk / "var", "--api-port", str(free_port())],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "COLUMNS": "400"},
+    )
+    assert result.returncode == 1
+    assert "MiB are free" in result.stderr
+    assert "--var" in result.stderr
+    assert sorted(path.name for path in (small_disk / "var").iterdir()) == ["log"]
