@@ -150,7 +150,8 @@ def test_a_stale_pid_file_that_names_another_program_is_no_obstacle(
 ) -> None:
     server.stop()
     pid_file = server.folder / "data" / "postmaster.pid"
-    other = subprocess.Popen(["/bin/sleep", "60"])
+    uid = None if server.user is None else server.user.uid
+    other = subprocess.Popen(["/bin/sleep", "60"], user=uid)  # PostgreSQL could signal it
     try:
         pid_file.write_text(f"{other.pid}\n{server.folder / 'data'}\n")
         server.start()
@@ -180,6 +181,7 @@ def test_a_server_left_behind_by_a_killed_parent_is_taken_over(server_folder: Pa
     with PostgresServer(folder, settings=FAST) as server:
         assert server.pid != left
         assert ask(server.url, "SELECT 1") == 1
+        assert "received fast shutdown request" in server.log_file.read_text()
     assert _command(left) == ""
 
 
