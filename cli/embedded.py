@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 
 from broker.server import MosquittoServer
 from cli.ports import LOOPBACK, Ports, check_free
-from cli.service import Service, device_program, write_private
+from cli.service import Service, device_program, end_leftovers, write_private
 from noctis.childproc import free_port
 from noctis.errors import NoctisError, ProcessError, StorageUnavailableError
 from noctis.storage import accounts
@@ -152,8 +152,10 @@ class Platform:
         except Timeout:
             message = f"a platform runs on {self.var} already"
             raise ProcessError(message, hint="stop it first, or use another --var") from None
+        run_file(self.var).unlink(missing_ok=True)  # of a platform that was killed
 
     def _start(self) -> None:
+        end_leftovers(self.var / "log")
         check_free(self.api_port, "--api-port")
         if self._asked_broker_port:
             check_free(self._asked_broker_port, "--broker-port")

@@ -9,7 +9,7 @@ from pathlib import Path
 from noctis.childproc import Child, end_leftover
 from noctis.errors import ProcessError
 
-__all__ = ["Service", "device_program", "write_private"]
+__all__ = ["Service", "device_program", "end_leftovers", "write_private"]
 
 
 class Service:
@@ -48,7 +48,7 @@ class Service:
     def restart(self) -> None:
         """Start it, or start it again."""
         self.stop()
-        end_leftover(self._pid_file, argument=self._arguments[-1])
+        end_leftover(self._pid_file, argument=self._arguments[0])
         self._child = Child(self._arguments, log=self._log, environment=self._environment)
         self._pid_file.write_text(f"{self._child.pid}\n")
 
@@ -61,6 +61,15 @@ class Service:
     def tail(self) -> str:
         """Return the last lines of its log."""
         return "" if self._child is None else self._child.tail()
+
+
+def end_leftovers(logs: Path) -> None:
+    """End the programs of ours that a killed parent left behind; their ids are in ``logs``."""
+    programs = [sys.executable, str(Path(sys.executable).with_name("noctis-device"))]
+    for pid_file in logs.glob("*.pid"):
+        for program in programs:
+            end_leftover(pid_file, argument=program)
+        pid_file.unlink()
 
 
 def write_private(path: Path, text: str) -> None:

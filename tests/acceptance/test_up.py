@@ -27,7 +27,7 @@ def platform(var: Path, *arguments: str) -> Iterator[dict[str, Any]]:
     errors = var.with_suffix(".errors")
     with errors.open("a") as file:
         process = subprocess.Popen(
-            [NOCTIS, "up", "--var", var, "--api-port", port, *arguments],
+            [NOCTIS, "up", "--api-port", port, "--var", var, *arguments],
             stderr=file,
             stdout=file,
         )
@@ -49,7 +49,8 @@ def wait_until_it_runs(
             run: dict[str, Any] = json.loads((var / "run.json").read_text())
         except (OSError, ValueError):
             run = {"processes": {}}
-        if (var / "credentials.json").exists() and "api" in run["processes"]:
+        ours = run["processes"].get("noctis") == process.pid
+        if ours and (var / "credentials.json").exists():
             return run
         time.sleep(0.1)
     pytest.fail(f"the platform does not come up: {errors.read_text()}")
@@ -133,6 +134,21 @@ def test_a_device_that_is_added_while_the_platform_runs_can_send(tmp_path: Path)
         bearer = token(run["api"], app)
         assert len(wait_for_predictions(run["api"], bearer, "room-1", 30)) == 30
     assert (tmp_path / "log").read_text().count("\n") == 30
+
+
+def test_a_platform_that_was_killed_starts_again_on_what_it_left_behind(tmp_path: Path) -> None:
+    var, port = tmp_path / "var", str(free_port())
+    errors = tmp_path / "errors"
+    with errors.open("a") as file:
+        killed = subprocess.Popen(
+            [NOCTIS, "up", "--var", var, "--api-port", port], stderr=file, stdout=file
+        )
+    left = wait_until_it_runs(var, killed, errors)["processes"]
+    killed.kill()
+    killed.wait(timeout=10)
+    with platform(var, "--api-port", port) as run:
+        assert not set(left.values()) & set(run["processes"].values())
+        assert not [pid for pid in left.values() if Path(f"/proc/{pid}").exists()]
 
 
 def test_a_second_platform_on_the_same_folder_is_refused(tmp_path: Path) -> None:
