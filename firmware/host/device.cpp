@@ -177,7 +177,7 @@ Traffic Device::traffic() {
   return {courier_->up(), in_flight, courier_->live_window_full(), now_s_ - network_alive_s_};
 }
 
-void Device::make_epoch() {
+Epoch Device::make_epoch() {
   const double from_s = kEpochS * static_cast<double>(epoch_);
   const auto night_ms = [](double s) {
     return static_cast<std::uint32_t>(static_cast<std::uint64_t>(1000 * s));
@@ -186,19 +186,20 @@ void Device::make_epoch() {
     builder_.begin(night_ms(from_s));
   }
   feed_.play(from_s, from_s + kEpochS, builder_);
-  pending_ = builder_.finish(night_ms(from_s + kEpochS));
+  return builder_.finish(night_ms(from_s + kEpochS));
 }
 
 // Durable first, then live.
-void Device::keep_epoch() {
+void Device::keep_epoch(const Epoch& epoch) {
   const std::uint64_t start = start_ms(epoch_);
   Timekeeper timekeeper = timekeeper_;
-  const auto seq = spool_->append(*pending_, timekeeper.stamp(start, pace_->utc_at(start)));
+  const auto seq = spool_->append(epoch, timekeeper.stamp(start, pace_->utc_at(start)));
   if (!seq) {
     if (retry_at_s_ == 0) {
       say("the flash chip takes no more writes (disk full?); waiting");
     }
     retry_at_s_ = now_s_ + kRetryS;
+    pending_ = epoch;
     return;
   }
   timekeeper_ = timekeeper;
@@ -234,10 +235,7 @@ double Device::step(double now_s) {
   now_s_ = now_s;
   pace_->pass(passed_s, traffic(), due_ms());
   if (!played() && !pace_->held() && pace_->night_ms() >= due_ms() && now_s >= retry_at_s_) {
-    if (!pending_) {
-      make_epoch();
-    }
-    keep_epoch();
+    keep_epoch(pending_ ? *pending_ : make_epoch());
   }
   if (!logged_) {
     logged_ = log_.reconcile(*spool_);

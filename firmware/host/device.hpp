@@ -68,8 +68,8 @@ class Device {
   void begin(double boot_utc_s);
   std::uint64_t start_ms(std::uint64_t epoch) const;
   std::uint64_t due_ms() const;
-  void make_epoch();
-  void keep_epoch();
+  Epoch make_epoch();
+  void keep_epoch(const Epoch& epoch);
   void log(std::uint32_t seq, std::optional<double> published_at);
   Traffic traffic();
   void say(const std::string& message) const;

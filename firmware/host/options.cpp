@@ -179,11 +179,13 @@ std::optional<Options> parse_options(int argc, const char* const* argv, std::str
       error = "unknown option '" + std::string(name) + "'; --help lists them";
       return std::nullopt;
     }
-    if (++i == argc || !reader->second.read(argv[i])) {
+    const char* value = i + 1 < argc ? argv[i + 1] : nullptr;
+    if (value == nullptr || !reader->second.read(value)) {
       error = std::string(name) + " needs " + reader->second.wanted +
-              (i < argc ? ", not '" + std::string(argv[i]) + "'" : "");
+              (value == nullptr ? "" : ", not '" + std::string(value) + "'");
       return std::nullopt;
     }
+    ++i;
   }
   if (const auto found = complaint(options)) {
     error = *found;

@@ -126,10 +126,10 @@ bool Spool::put(const Slot& slot) {
   return true;
 }
 
-bool Spool::put_run(const EpochStamp& stamp) {
+bool Spool::put_run(RunReason reason, const EpochStamp& stamp) {
   const std::uint32_t seq = next_seq();
   const std::uint32_t voids = std::min<std::uint32_t>(seq - last_valid_seq_ - 1, 255);
-  const Slot slot = encode_slot(Run{*run_due_, static_cast<std::uint8_t>(voids), boot_seq_,
+  const Slot slot = encode_slot(Run{reason, static_cast<std::uint8_t>(voids), boot_seq_,
                                     stamp.tick_s & 0x0FFFFFFFU, stamp.utc_s});
   if (!put(slot)) {
     return false;
@@ -154,7 +154,7 @@ std::optional<std::uint32_t> Spool::append(const Epoch& epoch, const EpochStamp&
     if (next_ == kSlotsPerSector) {
       refused += enter_next_sector() ? 0 : 1;
     } else if (run_due_) {
-      refused += put_run(stamp) ? 0 : 1;
+      refused += put_run(*run_due_, stamp) ? 0 : 1;
     } else {
       const std::uint32_t seq = next_seq();
       if (put(slot)) {

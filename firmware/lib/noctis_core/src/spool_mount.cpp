@@ -52,7 +52,8 @@ bool Spool::find_head() {
     if (!found || header->sector_no > head_) {
       found = true;
       head_ = header->sector_no;
-      head_header_ = bytes;
+      newest_ = *header;
+      newest_bytes_ = bytes;
     }
   }
   return found;
@@ -131,12 +132,12 @@ void Spool::find_frontier() {
 // belongs there and it has slots in use, it is the true head and its header has rotted: its
 // seqs must not be given out again.
 bool Spool::head_rotted() {
-  auto header = layout::decode_header(head_header_.data());
-  header->sector_no = head_ + 1;
+  layout::SectorHeader next = newest_;
+  next.sector_no = head_ + 1;
   layout::SectorHead gap{};
   flash_.read(address(head_ + 1), reinterpret_cast<std::uint8_t*>(&gap), sizeof gap);
   constexpr int kRottenBits = 4;
-  const int bits = differing_bits(gap.header, layout::encode_header(*header));
+  const int bits = differing_bits(gap.header, layout::encode_header(next));
   return bits > 0 && bits <= kRottenBits && !all_blank(gap.valid.data(), gap.valid.size());
 }
 
@@ -200,9 +201,8 @@ Spool::Mount Spool::mount() {
     return begin_on_blank_chip();
   }
   set_owned(head_ + 1, false);  // the gap, whatever a cut left there
-  const auto header = layout::decode_header(head_header_.data());
   repair_due_ = mounted_ = true;
-  const bool ours = header->owner == identity_.owner && header->chip == identity_.chip;
+  const bool ours = newest_.owner == identity_.owner && newest_.chip == identity_.chip;
   if (head_rotted()) {
     ++head_;
     next_ = kSlotsPerSector;
@@ -219,16 +219,15 @@ Spool::Mount Spool::mount() {
     torn_due_ = burn_due_ = false;
     last_valid_seq_ = next_seq() - 1;
   }
-  stream_ = ours ? header->stream : identity_.new_stream;
+  stream_ = ours ? newest_.stream : identity_.new_stream;
   count_backlog();
   return ours ? Mount::ready : Mount::new_stream;
 }
 
 // What the cut may have left half done is done again, from what mount() saw.
 bool Spool::repair() {
-  const auto header = layout::decode_header(head_header_.data());
-  if (header->sector_no == head_ &&
-      !flash_.program(address(head_), head_header_.data(), head_header_.size())) {
+  if (newest_.sector_no == head_ &&
+      !flash_.program(address(head_), newest_bytes_.data(), newest_bytes_.size())) {
     return false;
   }
   if (last_valid_slot_) {

@@ -113,7 +113,7 @@ class Spool {
   bool enter_next_sector();
   bool erase_gap();
   bool put(const Slot& slot);
-  bool put_run(const EpochStamp& stamp);
+  bool put_run(RunReason reason, const EpochStamp& stamp);
   void retire(std::uint32_t seq, bool damaged);
 
   bool owned(std::uint32_t sector_no) const;
@@ -123,7 +123,8 @@ class Spool {
   Flash& flash_;
   SpoolIdentity identity_;
   std::uint64_t stream_ = 0;
-  layout::HeaderBytes head_header_{};  // as mount() read it
+  layout::SectorHeader newest_{};       // the head's, as mount() read it,
+  layout::HeaderBytes newest_bytes_{};  // and its very bytes
   std::array<std::uint8_t, kMaxSectors / 8> owned_{};
   std::uint32_t head_ = 0;  // number of the newest sector
   std::uint32_t next_ = 0;  // its first free slot; kSlotsPerSector: full
