@@ -89,8 +89,8 @@ def moments(var: Path, process: subprocess.Popen[str], epochs: int) -> Iterator[
         yield number
 
 
-def test_a_made_up_night_arrives_exactly_once(tmp_path: Path) -> None:
-    errors = tmp_path / "errors"
+def test_a_made_up_night_arrives_exactly_once(folder: Path) -> None:
+    errors = folder / "errors"
     report = finish(start("--hours", "2", errors=errors), errors)
     assert_exactly_once(report)
     assert report["made"] == 240
@@ -112,8 +112,8 @@ def test_a_made_up_night_arrives_exactly_once(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(NIGHTS is None, reason="NOCTIS_NIGHTS names no folder of nights")
 @pytest.mark.parametrize("name", RECORDED)
-def test_a_recorded_night_arrives_exactly_once(name: str, tmp_path: Path) -> None:
-    errors = tmp_path / "errors"
+def test_a_recorded_night_arrives_exactly_once(name: str, folder: Path) -> None:
+    errors = folder / "errors"
     report = finish(start("--night", f"{NIGHTS}/{name}", errors=errors), errors)
     assert_exactly_once(report)
     assert report["night_in_training"] == name.startswith("sleep-accel")
@@ -121,9 +121,9 @@ def test_a_recorded_night_arrives_exactly_once(name: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("persistence", ["--persistence", "--no-persistence"])
 def test_every_part_killed_in_the_middle_changes_no_number(
-    persistence: str, tmp_path: Path
+    persistence: str, folder: Path
 ) -> None:
-    var, errors = tmp_path / "var", tmp_path / "errors"
+    var, errors = folder / "var", folder / "errors"
     process = start(
         "--hours", "4", "--speed", "1200", "--var", str(var), persistence, errors=errors
     )
@@ -155,9 +155,9 @@ def test_every_part_killed_in_the_middle_changes_no_number(
     ],
 )
 def test_a_night_that_cannot_be_read_is_named(
-    content: dict[str, str] | None, complaint: str, tmp_path: Path
+    content: dict[str, str] | None, complaint: str, folder: Path
 ) -> None:
-    night = tmp_path / "no_such_night"
+    night = folder / "no_such_night"
     if content is not None:
         night.mkdir()
         for name, text in content.items():
@@ -168,17 +168,17 @@ def test_a_night_that_cannot_be_read_is_named(
     assert complaint in result.stderr
 
 
-def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+def test_a_port_in_use_is_named(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
-        result = noctis("up", "--var", str(tmp_path / "var"), "--api-port", port)
+        result = noctis("up", "--var", str(folder / "var"), "--api-port", port)
     assert result.returncode == 1
     assert f"port {port}" in result.stderr
     assert "--api-port" in result.stderr
 
 
-def test_a_machine_without_mosquitto_is_told_what_to_install(tmp_path: Path) -> None:
-    missing = {"NOCTIS_MOSQUITTO": str(tmp_path / "mosquitto")}
+def test_a_machine_without_mosquitto_is_told_what_to_install(folder: Path) -> None:
+    missing = {"NOCTIS_MOSQUITTO": str(folder / "mosquitto")}
     result = noctis("demo", "--json", "--hours", "0.1", environment=missing)
     assert result.returncode == 1
     assert "install mosquitto" in result.stderr

@@ -95,8 +95,8 @@ def wait_for_predictions(
     pytest.fail(f"only {len(found)} predictions after a minute")
 
 
-def test_a_newcomer_sees_epochs_and_stages_and_finds_them_again(tmp_path: Path) -> None:
-    var = tmp_path / "var"
+def test_a_newcomer_sees_epochs_and_stages_and_finds_them_again(folder: Path) -> None:
+    var = folder / "var"
     with platform(var, "--speed", "max") as run:
         account = json.loads((var / "credentials.json").read_text())["app"]
         bearer = token(run["api"], account)
@@ -111,8 +111,8 @@ def test_a_newcomer_sees_epochs_and_stages_and_finds_them_again(tmp_path: Path) 
     assert again[: len(first)] == first
 
 
-def test_a_device_that_is_added_while_the_platform_runs_can_send(tmp_path: Path) -> None:
-    var = tmp_path / "var"
+def test_a_device_that_is_added_while_the_platform_runs_can_send(folder: Path) -> None:
+    var = folder / "var"
     with platform(var, "--no-device") as run:
         assert noctis("tenant", "add", "hotel", "--var", str(var), "--json") == {
             "tenant": "hotel"
@@ -124,7 +124,7 @@ def test_a_device_that_is_added_while_the_platform_runs_can_send(tmp_path: Path)
                 NOCTIS.with_name("noctis-device"),
                 *("--tenant", "hotel", "--device", "room-1", "--hours", "0.25", "--once"),
                 *("--port", str(run["broker"]["port"]), "--speed", "max"),
-                *("--nor", tmp_path / "nor", "--log", tmp_path / "log"),
+                *("--nor", folder / "nor", "--log", folder / "log"),
             ],
             env={**os.environ, "NOCTIS_DEVICE_PASSWORD": added["password"]},
             timeout=60,
@@ -133,12 +133,12 @@ def test_a_device_that_is_added_while_the_platform_runs_can_send(tmp_path: Path)
         assert played.returncode == 0
         bearer = token(run["api"], app)
         assert len(wait_for_predictions(run["api"], bearer, "room-1", 30)) == 30
-    assert (tmp_path / "log").read_text().count("\n") == 30
+    assert (folder / "log").read_text().count("\n") == 30
 
 
-def test_a_platform_that_was_killed_starts_again_on_what_it_left_behind(tmp_path: Path) -> None:
-    var, port = tmp_path / "var", str(free_port())
-    errors = tmp_path / "errors"
+def test_a_platform_that_was_killed_starts_again_on_what_it_left_behind(folder: Path) -> None:
+    var, port = folder / "var", str(free_port())
+    errors = folder / "errors"
     with errors.open("a") as file:
         killed = subprocess.Popen(
             [NOCTIS, "up", "--var", var, "--api-port", port], stderr=file, stdout=file
@@ -151,8 +151,8 @@ def test_a_platform_that_was_killed_starts_again_on_what_it_left_behind(tmp_path
         assert not [pid for pid in left.values() if Path(f"/proc/{pid}").exists()]
 
 
-def test_a_second_platform_on_the_same_folder_is_refused(tmp_path: Path) -> None:
-    var = tmp_path / "var"
+def test_a_second_platform_on_the_same_folder_is_refused(folder: Path) -> None:
+    var = folder / "var"
     with platform(var, "--no-device"):
         second = subprocess.run(
             [NOCTIS, "up", "--var", var, "--api-port", str(free_port())],
@@ -166,15 +166,15 @@ def test_a_second_platform_on_the_same_folder_is_refused(tmp_path: Path) -> None
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk(folder: Path) -> Iterator[Path]:
     """A disk of 64 MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "noctis-test", str(folder)]
+    small = folder / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "noctis-test", str(small)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("only root, where it may mount, can make a small disk")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    yield small
+    subprocess.run(["umount", small], check=True)
 
 
 def test_a_disk_without_room_is_named_before_anything_starts(small_disk: Path) -> None:
