@@ -1,6 +1,5 @@
 #include "fleet.hpp"
 
-#include <poll.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -13,12 +12,14 @@ namespace noctis::host {
 namespace {
 
 constexpr int kDifferentNights = 32;  // in a fleet: made-up nights take memory
-constexpr double kReportS = 10;
+constexpr double kReportS = 10;       // the first; each next one after twice the time,
+constexpr double kReportsS = 300;     // up to this
 // A platform may take that long to answer a fleet at full speed, eight epochs a device.
 constexpr double kGraceS = 3;
 constexpr double kGracePerDeviceS = 0.02;
 constexpr double kFleetTickS = 0.005;  // many sockets: poll them together, not one by one
 constexpr std::size_t kManyDevices = 50;
+constexpr double kLongestWaitS = 1;
 
 double steady_clock() {
   using Seconds = std::chrono::duration<double>;
@@ -105,7 +106,8 @@ bool Fleet::open(std::string& error) {
     }
   }
   wake_s_.assign(devices_.size(), 0);
-  report_at_s_ = steady_clock() + kReportS;
+  report_every_s_ = kReportS;
+  report_at_s_ = steady_clock() + report_every_s_;
   return true;
 }
 
@@ -115,33 +117,24 @@ bool Fleet::done() const {
   });
 }
 
+void Fleet::step(std::size_t index, double now_s) {
+  wake_s_[index] = devices_[index]->step(now_s);
+  const MosquittoUplink& uplink = devices_[index]->uplink();
+  poller_.watch(index, uplink.socket(), uplink.connection(), uplink.wants_write());
+}
+
 // Waits for the sockets until then, serves them, and marks their devices as due.
 void Fleet::wait(double until_s) {
-  std::vector<pollfd> sockets;
-  std::vector<std::size_t> owners;
-  for (std::size_t i = 0; i < devices_.size(); ++i) {
-    const int socket = devices_[i]->uplink().socket();
-    if (socket >= 0) {
-      const int events = POLLIN | (devices_[i]->uplink().wants_write() ? POLLOUT : 0);
-      sockets.push_back({socket, static_cast<short>(events), 0});
-      owners.push_back(i);
-    }
-  }
-  const double wait_s = std::clamp(until_s - steady_clock(), 0.0, 1.0);
-  const int ready = ::poll(sockets.data(), static_cast<nfds_t>(sockets.size()),
-                           static_cast<int>(std::ceil(1000 * wait_s)));
-  for (std::size_t k = 0; ready > 0 && k < sockets.size(); ++k) {
-    if (sockets[k].revents == 0) {
-      continue;
-    }
-    MosquittoUplink& uplink = devices_[owners[k]]->uplink();
-    if ((sockets[k].revents & POLLOUT) != 0) {
+  for (const ReadySocket& ready :
+       poller_.wait(std::clamp(until_s - steady_clock(), 0.0, kLongestWaitS))) {
+    MosquittoUplink& uplink = devices_[ready.owner]->uplink();
+    if (ready.writable) {
       uplink.writable();
     }
-    if ((sockets[k].revents & ~POLLOUT) != 0) {
+    if (ready.readable) {
       uplink.readable();
     }
-    wake_s_[owners[k]] = 0;
+    wake_s_[ready.owner] = 0;
   }
 }
 
@@ -149,7 +142,8 @@ void Fleet::report(double now_s) {
   if (now_s < report_at_s_) {
     return;
   }
-  report_at_s_ = now_s + kReportS;
+  report_at_s_ = now_s + report_every_s_;
+  report_every_s_ = std::min(2 * report_every_s_, kReportsS);
   std::uint64_t made = 0;
   std::uint64_t epochs = 0;
   std::uint64_t backlog = 0;
@@ -174,14 +168,14 @@ void Fleet::report(double now_s) {
 void Fleet::run(const volatile int* stop) {
   while (*stop == 0 && !done()) {
     double next_s = std::numeric_limits<double>::max();
+    double now_s = steady_clock();
     for (std::size_t i = 0; i < devices_.size() && *stop == 0; ++i) {
-      const double now_s = steady_clock();
       if (wake_s_[i] <= now_s) {
-        wake_s_[i] = devices_[i]->step(now_s);
+        step(i, now_s);
+        now_s = steady_clock();
       }
       next_s = std::min(next_s, wake_s_[i]);
     }
-    const double now_s = steady_clock();
     report(now_s);
     if (devices_.size() > kManyDevices && options_.speed <= 1) {
       next_s = std::max(next_s, now_s + kFleetTickS);

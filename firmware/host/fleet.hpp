@@ -1,4 +1,4 @@
-// Any number of devices in one process, one thread, one poll().
+// Any number of devices in one process, one thread.
 #pragma once
 
 #include <memory>
@@ -9,6 +9,7 @@
 #include "night.hpp"
 #include "options.hpp"
 #include "passwords.hpp"
+#include "poller.hpp"
 
 namespace noctis::host {
 
@@ -25,6 +26,7 @@ class Fleet {
   bool load_nights(std::string& error);
   DeviceSettings settings_of(int index, const Passwords& passwords) const;
   bool done() const;
+  void step(std::size_t index, double now_s);
   void wait(double until_s);
   void report(double now_s);
 
@@ -32,7 +34,9 @@ class Fleet {
   std::vector<Night> nights_;
   std::vector<std::unique_ptr<Device>> devices_;
   std::vector<double> wake_s_;  // one a device
+  Poller poller_;
   double report_at_s_ = 0;
+  double report_every_s_ = 0;
   std::string last_report_;
 };
 

@@ -52,6 +52,7 @@ void MosquittoUplink::complain(const std::string& message) {
 void MosquittoUplink::connect(double now_s) {
   const std::string id = settings_.tenant + "/" + settings_.device;
   broken_ = false;
+  ++connection_;
   give_up_at_s_ = now_s + kConnectS;
   // A new client each time: messages of the last connection must not come again, the spool
   // knows better what is missing.

@@ -41,6 +41,7 @@ class MosquittoUplink : public Uplink {
   double service(double now_s);
   // The socket to poll, or -1; and what for.
   int socket() const;
+  unsigned connection() const { return connection_; }  // counts the attempts to connect
   bool wants_write() const;
   void readable();
   void writable();
@@ -66,6 +67,7 @@ class MosquittoUplink : public Uplink {
   std::string down_prefix_;
   std::unique_ptr<mosquitto, Deleter> client_;
   std::mt19937 random_{std::random_device{}()};
+  unsigned connection_ = 0;
   bool up_ = false;
   bool broken_ = false;  // the connection is to be dropped, outside of callbacks
   bool troubled_ = false;

@@ -74,11 +74,12 @@ void NorFile::find_holes() {
 }
 
 void NorFile::read(std::uint32_t address, std::uint8_t* to, std::size_t size) {
-  std::fill_n(to, size, std::uint8_t{0});
-  if (written_.test(address / kSectorSize) && ::pread(file_, to, size, address) < 0) {
-    std::fill_n(to, size, std::uint8_t{0});
+  if (written_.test(address / kSectorSize) &&
+      ::pread(file_, to, size, address) == static_cast<ssize_t>(size)) {
+    complement(to, size);
+  } else {
+    std::fill_n(to, size, std::uint8_t{0xFF});
   }
-  complement(to, size);
 }
 
 bool NorFile::program(std::uint32_t address, const std::uint8_t* from, std::size_t size) {

@@ -103,7 +103,7 @@ class Spool {
 
   bool find_head();
   Mount begin_on_blank_chip();
-  bool blank(std::uint32_t sector, std::uint32_t from);
+  bool blank(std::uint32_t sector, std::uint32_t from, std::uint32_t to);
   void find_frontier();
   bool head_rotted();
   void find_newest_run();
