@@ -149,6 +149,49 @@ TEST_CASE("after a silence one answer brings the pace back") {
   CHECK(bench.clock.now_ms <= 3'600'000);
 }
 
+TEST_CASE("after a silence the patience is short again, and one frame goes at a time") {
+  Bench bench;
+  bench.make_epochs(1000);
+  bench.courier.on_state(true);
+  bench.courier.poll();
+  bench.pass(3600);
+  for (int i = 0; i < 5; ++i) {
+    bench.acknowledge(Published(bench.uplink.of(Channel::backlog).back()));
+  }
+  CHECK(bench.courier.in_flight() == Courier::kBacklogWindow);
+  const std::size_t before = count_of(bench, Channel::backlog);
+  bench.pass(39);
+  CHECK(count_of(bench, Channel::backlog) == before + 1);
+  CHECK(bench.courier.in_flight() == 1);
+}
+
+TEST_CASE("an answer to a live epoch brings the backlog back from a long silence") {
+  Bench bench;
+  bench.make_epochs(10);
+  bench.courier.on_state(true);
+  bench.courier.poll();
+  bench.pass(7200);
+  const std::size_t before = count_of(bench, Channel::backlog);
+  bench.acknowledge(bench.make_epoch(), 1);
+  bench.pass(39);
+  CHECK(count_of(bench, Channel::backlog) == before + 1);
+}
+
+TEST_CASE("a reconnect begins with one frame") {
+  Bench bench;
+  bench.make_epochs(1000);
+  bench.courier.on_state(true);
+  bench.courier.poll();
+  for (int i = 0; i < 5; ++i) {
+    bench.acknowledge(Published(bench.uplink.of(Channel::backlog).back()));
+  }
+  CHECK(bench.courier.in_flight() == Courier::kBacklogWindow);
+  bench.courier.on_state(false);
+  bench.courier.on_state(true);
+  bench.courier.poll();
+  CHECK(bench.courier.in_flight() == 1);
+}
+
 TEST_CASE("a live epoch that nobody answers is repeated on the backlog, never live") {
   Bench bench;
   bench.courier.on_state(true);
@@ -159,6 +202,18 @@ TEST_CASE("a live epoch that nobody answers is repeated on the backlog, never li
   REQUIRE(count_of(bench, Channel::backlog) == 1);
   CHECK(bench.uplink.of(Channel::backlog)[0].frame.first == seq);
   CHECK(count_of(bench, Channel::epochs) == 1);
+}
+
+TEST_CASE("patience with the platform begins when the broker has the message") {
+  Bench bench;
+  bench.courier.on_state(true);
+  bench.make_epoch();
+  bench.pass(25);
+  bench.courier.on_ack(bench.uplink.of(Channel::epochs).at(0).id);
+  bench.pass(29);
+  CHECK(count_of(bench, Channel::backlog) == 0);
+  bench.pass(10);
+  CHECK(count_of(bench, Channel::backlog) == 1);
 }
 
 TEST_CASE("a late acknowledgement of a repeated epoch is good") {

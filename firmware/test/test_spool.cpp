@@ -231,6 +231,21 @@ TEST_CASE("when full, the oldest sector goes first and is counted") {
   CHECK(chip.spool->backlog() == 3 * 279 + 1);
 }
 
+TEST_CASE("an old sector that should have been erased already counts no more") {
+  Chip chip(5);
+  chip.boot();
+  chip.append_many(4 * 279);
+  chip.nor.refuses_erase = true;
+  chip.append();
+  CHECK(chip.spool->backlog() == 3 * 279 + 1);
+  chip.boot();
+  chip.nor.refuses_erase = false;
+  CHECK(chip.spool->backlog() == 3 * 279 + 1);
+  CHECK(sweep(*chip.spool).front().first == kSlots + 1);
+  chip.append();
+  CHECK(chip.spool->backlog() == 3 * 279 + 2);
+}
+
 TEST_CASE("a full 8 MiB chip holds 570,834 epochs at its worst moment") {
   Chip chip(2048);
   chip.boot();

@@ -46,7 +46,7 @@ class TornNor : public Flash {
   bool program(std::uint32_t address, const std::uint8_t* from, std::size_t size) override {
     REQUIRE(address % kPageSize + size <= kPageSize);
     if (dead_ || refuses) {
-      return !refuses;
+      return dead_;
     }
     ++programs;
     if (cut_now()) {
@@ -64,8 +64,8 @@ class TornNor : public Flash {
   }
   bool erase(std::uint32_t sector) override {
     REQUIRE(sector < sectors_);
-    if (dead_ || refuses) {
-      return !refuses;
+    if (dead_ || refuses || refuses_erase) {
+      return dead_;
     }
     ++erases;
     if (cut_now()) {
@@ -81,7 +81,8 @@ class TornNor : public Flash {
   std::uint8_t& byte_at(std::uint32_t address) { return bits_[address]; }
 
   long reads = 0, read_bytes = 0, programs = 0, erases = 0;
-  bool refuses = false;                        // takes no program and no erase
+  bool refuses = false;  // takes no program and no erase
+  bool refuses_erase = false;
   std::uint32_t stuck_from = 0, stuck_to = 0;  // worn bytes that take no program
 
  private:

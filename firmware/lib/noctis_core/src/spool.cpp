@@ -129,8 +129,8 @@ bool Spool::put(const Slot& slot) {
 bool Spool::put_run(RunReason reason, const EpochStamp& stamp) {
   const std::uint32_t seq = next_seq();
   const std::uint32_t voids = std::min<std::uint32_t>(seq - last_valid_seq_ - 1, 255);
-  const Slot slot = encode_slot(Run{reason, static_cast<std::uint8_t>(voids), boot_seq_,
-                                    stamp.tick_s & 0x0FFFFFFFU, stamp.utc_s});
+  const Slot slot = encode_slot(
+      Run{reason, static_cast<std::uint8_t>(voids), boot_seq_, stamp.tick_s, stamp.utc_s});
   if (!put(slot)) {
     return false;
   }

@@ -34,10 +34,7 @@ std::optional<layout::SectorHeader> Spool::load(std::uint32_t sector_no,
                                                 layout::SectorHead& head) {
   flash_.read(address(sector_no), reinterpret_cast<std::uint8_t*>(&head), sizeof head);
   const auto header = layout::decode_header(head.header.data());
-  if (!header || header->sector_no != sector_no || header->owner != identity_.owner) {
-    return std::nullopt;
-  }
-  return header;
+  return header && header->sector_no == sector_no ? header : std::nullopt;
 }
 
 bool Spool::find_head() {

@@ -96,7 +96,7 @@ class Spool {
   }
   void read_bitmap(std::uint32_t sector_no, std::uint32_t offset, layout::Bitmap& bitmap);
   Slot read_slot(std::uint32_t sector_no, std::uint32_t slot);
-  // Reads the part in front of the slots; nothing unless it is this owner's sector sector_no.
+  // Reads the part in front of the slots; nothing unless it is sector number sector_no's.
   std::optional<layout::SectorHeader> load(std::uint32_t sector_no, layout::SectorHead& head);
   // Clears one bit of a bitmap, or of both where that takes no second program.
   void clear_bits(std::uint32_t sector_no, std::uint32_t slot, bool valid, bool done);
