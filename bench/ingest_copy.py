@@ -30,6 +30,7 @@ from noctis.storage.engine import create, transaction
 from noctis.storage.ingest import Received, ingest
 from noctis.storage.models import epochs
 from noctis.storage.server import PostgresServer
+from noctis.telemetry import configure_logging
 
 TENANT: Final = "bench"
 DEVICES: Final = 500
@@ -186,6 +187,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2048, help="rows in a transaction")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    configure_logging("bench", level="warning")
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         with PostgresServer(Path(folder) / "postgres") as server:

@@ -40,6 +40,7 @@ from noctis.storage import accounts, devices, migrate, rows, tenants
 from noctis.storage.engine import create, transaction
 from noctis.storage.models import epochs
 from noctis.storage.server import PostgresServer
+from noctis.telemetry import configure_logging
 
 TENANT: Final = "bench"
 DEVICES: Final = 50
@@ -273,11 +274,12 @@ def measure(*, messages: int, each: int, rounds: int) -> dict[str, float]:
 def main() -> None:
     """Measure live epochs and backlog, print a table, write JSON where asked."""
     parser = argparse.ArgumentParser(prog="python -m bench.ingest_rate", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--live", type=int, default=20_000, help="messages of one epoch")
-    parser.add_argument("--backlog", type=int, default=2_000, help="messages of 64 epochs")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--live", type=int, default=6_000, help="messages of one epoch")
+    parser.add_argument("--backlog", type=int, default=600, help="messages of 64 epochs")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
+    configure_logging("bench", level="warning")
     result = {
         "live": measure(messages=asked.live, each=1, rounds=asked.rounds),
         "backlog": measure(messages=asked.backlog, each=64, rounds=asked.rounds),

@@ -30,6 +30,7 @@ from noctis.childproc import free_port
 from noctis.identity import DeviceId, app_username
 from noctis.storage import accounts, devices, tenants
 from noctis.storage.engine import transaction
+from noctis.telemetry import configure_logging
 
 __all__ = ["Row", "main", "measure"]
 
@@ -181,6 +182,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=125.0)
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
+    configure_logging("bench", level="warning")
     print(f"{asked.devices} devices at real-time pace for {asked.seconds:g} s", file=sys.stderr)
     result = measure(count=asked.devices, seconds=asked.seconds)
     print(f"{'milliseconds':<16}{'count':>8}{'p50':>9}{'p95':>9}{'p99':>9}{'longest':>9}")
