@@ -179,7 +179,7 @@ def main() -> None:
     """Measure, print a table, and write the figures as JSON if asked to."""
     parser = argparse.ArgumentParser(prog="python -m bench.latency", description=__doc__)
     parser.add_argument("--devices", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=125.0)
+    parser.add_argument("--seconds", type=float, default=155.0)
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     configure_logging("bench", level="warning")
