@@ -60,14 +60,11 @@ void EpochLog::take_line(const std::string& line) {
   last_[stream] = static_cast<std::uint32_t>(std::strtoul(seq, nullptr, 10));
 }
 
-bool EpochLog::open(const std::string& path, std::string tenant, std::string device,
-                    std::string& error) {
-  tenant_ = std::move(tenant);
-  device_ = std::move(device);
-  file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (file_ < 0) {
-    error = "cannot open the log " + path + ": " + std::strerror(errno);
-    return false;
+// False if the last line has no end.
+bool EpochLog::read_lines(const std::string& path) {
+  struct stat status{};
+  if (::fstat(file_, &status) != 0 || !S_ISREG(status.st_mode)) {
+    return true;  // a pipe or a terminal: nothing to read there
   }
   std::ifstream lines(path);
   std::string line;
@@ -78,6 +75,19 @@ bool EpochLog::open(const std::string& path, std::string tenant, std::string dev
       take_line(line);
     }
   }
+  return whole;
+}
+
+bool EpochLog::open(const std::string& path, std::string tenant, std::string device,
+                    std::string& error) {
+  tenant_ = std::move(tenant);
+  device_ = std::move(device);
+  file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (file_ < 0) {
+    error = "cannot open the log " + path + ": " + std::strerror(errno);
+    return false;
+  }
+  const bool whole = read_lines(path);
   // A line that a crash of the machine cut short: leave it, begin a new one.
   if (!whole && ::write(file_, "\n", 1) != 1) {
     error = "cannot write the log " + path + ": " + std::strerror(errno);

@@ -26,6 +26,7 @@ class EpochLog {
   bool reconcile(Spool& spool);
 
  private:
+  bool read_lines(const std::string& path);
   void take_line(const std::string& line);
 
   int file_ = -1;
