@@ -22,7 +22,6 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --home-dir /var/lib/noctis --create-home noctis
 COPY --from=build /opt/noctis /opt/noctis
-COPY alembic.ini mosquitto.conf /etc/noctis/
 ENV PATH=/opt/noctis/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     OMP_NUM_THREADS=1 \

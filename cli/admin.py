@@ -1,4 +1,4 @@
-"""``noctis tenant``, ``device``, ``app`` and ``service``: who may connect."""
+"""``noctis migrate``, ``tenant``, ``device``, ``app``, ``service``: the database's upkeep."""
 
 import os
 import secrets
@@ -7,13 +7,14 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
-from cli.local import DEFAULT_VAR, Var, opened
+from cli.local import DEFAULT_VAR, Var, database_url, opened
 from cli.output import Json, out, print_json
 from noctis.errors import ConfigurationError
 from noctis.identity import DeviceId, app_username
 from noctis.storage import accounts, devices, tenants
+from noctis.storage.migrate import upgrade
 
-__all__ = ["app", "device", "service", "tenant"]
+__all__ = ["app", "device", "migrate", "service", "tenant"]
 
 tenant: Final = typer.Typer(help="Tenants: who owns devices and nights.", no_args_is_help=True)
 device: Final = typer.Typer(help="Devices of a tenant.", no_args_is_help=True)
@@ -23,6 +24,12 @@ service: Final = typer.Typer(help="Accounts of the platform's services.", no_arg
 TenantName = Annotated[str, typer.Argument(help="1 to 32 of a-z, 0-9 and '-'")]
 DeviceName = Annotated[str, typer.Argument(help="tenant/device")]
 AppName = Annotated[str, typer.Argument(help="app@tenant; each phone its own")]
+
+
+def migrate(*, var: Var = DEFAULT_VAR) -> None:
+    """Bring the database to the newest schema; `noctis up` does it by itself."""
+    upgrade(database_url(var))
+    out.print("the database has the newest schema")
 
 
 @tenant.command("add")

@@ -20,6 +20,7 @@ app: Final = typer.Typer(
 )
 app.command("up")(up.up)
 app.command("demo")(demo_command.demo)
+app.command("migrate")(admin.migrate)
 app.add_typer(admin.tenant, name="tenant")
 app.add_typer(admin.device, name="device")
 app.add_typer(admin.app, name="app")

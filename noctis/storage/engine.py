@@ -37,6 +37,7 @@ NO_ANSWER: Final = "the server did not answer in time"
 # read-only during a failover, lock not available.
 _PASSING_CLASSES: Final = frozenset({"08", "40", "53", "57", "58"})
 _PASSING_STATES: Final = frozenset({"25006", "55P03"})
+_OLD_SCHEMA_STATES: Final = frozenset({"42P01", "42703"})  # no such table, no such column
 
 _deadline: ContextVar[float | None] = ContextVar("noctis_storage_deadline", default=None)
 
@@ -146,4 +147,6 @@ def translated(error: sa_exc.DBAPIError | psycopg.Error) -> StorageError:
         message = f"the database is unavailable: {text}"
         return StorageUnavailableError(message, hint="try again")
     message = f"the database refused: {text}"
+    if state in _OLD_SCHEMA_STATES:
+        return StorageError(message, hint="bring the schema up to date: noctis migrate")
     return StorageError(message, hint=f"SQLSTATE {state}" if state else "")

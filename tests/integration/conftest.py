@@ -12,9 +12,11 @@ import pytest
 from psycopg import sql
 from sqlalchemy import Connection, Engine, make_url
 
+from broker.server import MosquittoServer
 from noctis.storage import migrate
 from noctis.storage.engine import create, transaction
 from noctis.storage.server import PostgresServer
+from tests.integration.broker_fixtures import running_broker
 
 TEMPLATE = "noctis_template"
 
@@ -50,6 +52,21 @@ def postgres(server_folder: Path) -> Iterator[str]:
         return
     with PostgresServer(server_folder / "postgres", settings={"fsync": "off"}) as server:
         yield server.url
+
+
+@pytest.fixture(scope="module")
+def broker(server_folder: Path) -> Iterator[MosquittoServer]:
+    """A broker of the module's own."""
+    with running_broker(server_folder / f"broker-{token_hex(4)}") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def own_postgres(server_folder: Path) -> Iterator[PostgresServer]:
+    """A database of the module's own with the newest schema, to be stopped at will."""
+    with PostgresServer(server_folder / f"postgres-{token_hex(4)}") as server:
+        migrate.upgrade(server.url)
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -22,30 +22,16 @@ from broker.server import MosquittoServer
 from noctis.childproc import Child, free_port
 from noctis.features import NAMES, dequantise
 from noctis.stages import Stage
-from noctis.storage import accounts, migrate, predictions
+from noctis.storage import accounts, predictions
 from noctis.storage.engine import create, transaction
 from noctis.storage.predictions import Prediction
 from noctis.storage.server import PostgresServer
-from tests.integration.broker_fixtures import eventually, running_broker
+from tests.integration.broker_fixtures import eventually
 from tests.integration.inference_fixtures import D1, OTHER, Night, add_devices, store
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres]
 
 PASSWORD = "the phone's own"
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MosquittoServer]:
-    with running_broker(tmp_path_factory.mktemp("facade") / "broker") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A server of this module's own, to be stopped and frozen."""
-    with PostgresServer(tmp_path_factory.mktemp("facade") / "postgres") as server:
-        migrate.upgrade(server.url)
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,9 @@ from broker.server import MosquittoServer
 from noctis import topics
 from noctis.epoch import Frame, encode_frame
 from noctis.stages import LABELS
-from noctis.storage import migrate
 from noctis.storage.engine import create
 from noctis.storage.server import PostgresServer
-from tests.integration.broker_fixtures import Client, eventually, running_broker
+from tests.integration.broker_fixtures import Client, eventually
 from tests.integration.inference_fixtures import (
     D1,
     LiveDevice,
@@ -31,20 +30,6 @@ from tests.integration.inference_fixtures import (
 )
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres]
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MosquittoServer]:
-    with running_broker(tmp_path_factory.mktemp("live") / "broker") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A server of this module's own, to be stopped."""
-    with PostgresServer(tmp_path_factory.mktemp("live") / "postgres") as server:
-        migrate.upgrade(server.url)
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,11 @@ from inference.model import active
 from inference.serving import Serving
 from inference.settler import Settler
 from noctis.settings import Settings
-from noctis.storage import migrate
 from noctis.storage.database import Database
 from noctis.storage.engine import create, transaction
 from noctis.storage.server import PostgresServer
 from noctis.topics import SHARDS, shard_of
-from tests.integration.broker_fixtures import eventually, on_loop, running_broker
+from tests.integration.broker_fixtures import eventually, on_loop
 from tests.integration.inference_fixtures import (
     D1,
     D2,
@@ -36,20 +35,6 @@ from tests.integration.inference_fixtures import (
 )
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres]
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MosquittoServer]:
-    with running_broker(tmp_path_factory.mktemp("settler") / "broker") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A server of this module's own, to be killed."""
-    with PostgresServer(tmp_path_factory.mktemp("settler") / "postgres") as server:
-        migrate.upgrade(server.url)
-        yield server
 
 
 @pytest.fixture(scope="module")
