@@ -1,6 +1,7 @@
 // How the spool finds its place after a boot, and puts right what a power cut left.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "noctis/spool.hpp"
 
@@ -12,6 +13,7 @@ namespace {
 
 // Bits that are torn may read differently each time: what matters is read this often.
 constexpr int kReads = 3;
+constexpr int kSlotReads = 8;
 
 bool all_blank(const std::uint8_t* bytes, std::size_t size) {
   // All are like the first: memcmp takes whole words, and a blank chip has 8 MiB of them.
@@ -124,7 +126,24 @@ void Spool::find_frontier() {
     }
   }
   burn_due_ = next_ < kSlotsPerSector;
-  torn_due_ = next_ > 0 && last_valid_slot_ != next_ - 1;
+  torn_slot_.reset();
+  if (next_ > 0 && last_valid_slot_ != next_ - 1) {
+    torn_slot_ = next_ - 1;
+  }
+  unsteady_slot_.reset();
+  if (last_valid_slot_ && !steady(*last_valid_slot_)) {
+    std::swap(unsteady_slot_, last_valid_slot_);
+  }
+}
+
+// A cut while a torn slot was being zeroed may leave bits of it that come and go.
+bool Spool::steady(std::uint32_t slot) {
+  const Slot bytes = read_slot(head_, slot);
+  bool same = intact(bytes);
+  for (int i = 1; i < kSlotReads; ++i) {
+    same = same && read_slot(head_, slot) == bytes;
+  }
+  return same;
 }
 
 // The sector behind the head is erased, or about to be. If its header is all but the one that
@@ -155,12 +174,15 @@ void Spool::find_newest_run() {
       if (!layout::cleared(head.valid, slot)) {
         continue;
       }
+      const Slot bytes = read_slot(sector_no, slot);
+      if (!intact(bytes)) {
+        continue;
+      }
       if (newest) {
         last_valid_seq_ = sector_no * kSlotsPerSector + slot;
         newest = false;
       }
-      const Slot bytes = read_slot(sector_no, slot);
-      if (intact(bytes) && is_run(bytes)) {
+      if (is_run(bytes)) {
         boot_seq_ = decode_run(bytes).boot_seq + 1;
         return;
       }
@@ -194,7 +216,10 @@ Spool::Mount Spool::mount() {
   mounted_ = false;
   run_.reset();
   run_due_ = RunReason::boot;
-  repair_due_ = torn_due_ = burn_due_ = gap_due_ = false;
+  repair_due_ = burn_due_ = gap_due_ = false;
+  last_valid_slot_.reset();
+  torn_slot_.reset();
+  unsteady_slot_.reset();
   undone_ = overwritten_ = damaged_ = 0;
   if (!find_head()) {
     return begin_on_blank_chip();
@@ -205,7 +230,6 @@ Spool::Mount Spool::mount() {
   if (head_rotted()) {
     ++head_;
     next_ = kSlotsPerSector;
-    last_valid_slot_.reset();
     find_newest_run();
     boot_seq_ += kSlotsPerSector;  // more boots than the lost sector can have held
     last_valid_seq_ = next_seq() - 1;
@@ -215,7 +239,8 @@ Spool::Mount Spool::mount() {
   }
   if (!ours) {
     next_ = kSlotsPerSector;
-    torn_due_ = burn_due_ = false;
+    torn_slot_.reset();
+    burn_due_ = false;
     last_valid_seq_ = next_seq() - 1;
   }
   stream_ = ours ? newest_.stream : identity_.new_stream;
@@ -233,9 +258,10 @@ bool Spool::repair() {
     clear_bits(head_, *last_valid_slot_, true, false);
   }
   const Slot zeros{};
-  if (torn_due_) {
-    flash_.program(slot_address(head_, next_ - 1), zeros.data(), zeros.size());
-    torn_due_ = false;
+  for (const auto& slot : {unsteady_slot_, torn_slot_}) {
+    if (slot) {
+      flash_.program(slot_address(head_, *slot), zeros.data(), zeros.size());
+    }
   }
   if (burn_due_) {
     if (!flash_.program(slot_address(head_, next_), zeros.data(), zeros.size())) {

@@ -105,6 +105,7 @@ class Spool {
   Mount begin_on_blank_chip();
   bool blank(std::uint32_t sector, std::uint32_t from, std::uint32_t to);
   void find_frontier();
+  bool steady(std::uint32_t slot);
   bool head_rotted();
   void find_newest_run();
   void count_backlog();
@@ -134,12 +135,14 @@ class Spool {
   std::uint32_t undone_ = 0;
   std::uint32_t overwritten_ = 0;
   std::uint32_t damaged_ = 0;
-  std::optional<std::uint32_t> last_valid_slot_;  // of the head, as mount() saw it
+  // Slots of the head as mount() saw them, for repair().
+  std::optional<std::uint32_t> last_valid_slot_;
+  std::optional<std::uint32_t> unsteady_slot_;  // valid, but its bits come and go
+  std::optional<std::uint32_t> torn_slot_;      // the last one in use, if not valid
   std::optional<RunReason> run_due_;
   std::optional<CurrentRun> run_;
   bool mounted_ = false;
   bool repair_due_ = false;
-  bool torn_due_ = false;  // the last slot in use is torn
   bool burn_due_ = false;  // the first free slot may be
   bool gap_due_ = false;   // the sector behind the head is not erased yet
 };
