@@ -148,5 +148,6 @@ def translated(error: sa_exc.DBAPIError | psycopg.Error) -> StorageError:
         return StorageUnavailableError(message, hint="try again")
     message = f"the database refused: {text}"
     if state in _OLD_SCHEMA_STATES:
-        return StorageError(message, hint=f"SQLSTATE {state}; is the schema new? noctis migrate")
+        hint = f"SQLSTATE {state}: is the schema up to date? noctis migrate"
+        return StorageError(message, hint=hint)
     return StorageError(message, hint=f"SQLSTATE {state}" if state else "")
