@@ -166,7 +166,7 @@ void Fleet::report(double now_s) {
 }
 
 void Fleet::run(const volatile int* stop) {
-  while (*stop == 0 && !done()) {
+  while (*stop == 0) {
     double next_s = std::numeric_limits<double>::max();
     double now_s = steady_clock();
     for (std::size_t i = 0; i < devices_.size() && *stop == 0; ++i) {
@@ -175,6 +175,9 @@ void Fleet::run(const volatile int* stop) {
         now_s = steady_clock();
       }
       next_s = std::min(next_s, wake_s_[i]);
+    }
+    if (done()) {
+      break;
     }
     report(now_s);
     if (devices_.size() > kManyDevices && options_.speed <= 1) {

@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -17,23 +16,13 @@
 #include "nor_file.hpp"
 #include "passwords.hpp"
 #include "spool_helpers.hpp"
+#include "temporary_folder.hpp"
 
 using namespace noctis;
 using namespace noctis::host;
 using namespace noctis::test;
 
 namespace {
-
-// A folder that goes away with the test.
-struct Folder {
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "noctis-XXXXXX").string();
-    path = mkdtemp(pattern.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::string file(const char* name) const { return path + "/" + name; }
-  std::string path;
-};
 
 std::vector<std::string> lines_of(const std::string& path) {
   std::ifstream file(path);
@@ -51,7 +40,7 @@ void write_file(const std::string& path, const std::string& text) {
 }  // namespace
 
 TEST_CASE("a chip's file behaves like NOR and holds the complement") {
-  const Folder folder;
+  const TemporaryFolder folder;
   std::string error;
   auto nor = NorFile::open(folder.file("chip"), error);
   REQUIRE_MESSAGE(nor, error);
@@ -77,7 +66,7 @@ TEST_CASE("a chip's file behaves like NOR and holds the complement") {
 }
 
 TEST_CASE("a chip that holds little takes little disk") {
-  const Folder folder;
+  const TemporaryFolder folder;
   std::string error;
   auto nor = NorFile::open(folder.file("chip"), error);
   REQUIRE(nor);
@@ -94,7 +83,7 @@ TEST_CASE("a chip that holds little takes little disk") {
 }
 
 TEST_CASE("a chip serves one process; a copy is another chip; other files are none") {
-  const Folder folder;
+  const TemporaryFolder folder;
   std::string error;
   const auto nor = NorFile::open(folder.file("chip"), error);
   REQUIRE(nor);
@@ -111,7 +100,7 @@ TEST_CASE("a chip serves one process; a copy is another chip; other files are no
 }
 
 TEST_CASE("the log gets what the spool holds and it lacks, once") {
-  const Folder folder;
+  const TemporaryFolder folder;
   std::string error;
   const auto nor = NorFile::open(folder.file("chip"), error);
   REQUIRE(nor);
@@ -163,7 +152,7 @@ TEST_CASE("a full disk appends nothing to the log") {
 }
 
 TEST_CASE("the night mark is read as it was written; anything else is none") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string path = folder.file("chip.night");
   CHECK_FALSE(load_mark(path));
   REQUIRE(save_mark(path, {"seed 1, 8 h", 1700000000.25, 4000000000U, 123456}));
@@ -180,7 +169,7 @@ TEST_CASE("the night mark is read as it was written; anything else is none") {
 }
 
 TEST_CASE("passwords come one for all or one a device") {
-  const Folder folder;
+  const TemporaryFolder folder;
   std::string error;
   write_file(folder.file("many"), "t1/d1:se:cret\nt1/d2:other\r\n");
   Passwords many;
