@@ -9,10 +9,10 @@ FIRMWARE := $(shell find firmware -name '*.cpp' -o -name '*.hpp' -o -name CMakeL
 
 .DEFAULT_GOAL := help
 
-.PHONY: help lock up test check bench load demo setup bootstrap firmware clean
+.PHONY: help lock up test check check-firmware bench load demo setup bootstrap firmware clean
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 up: setup ## set everything up and run the platform with a virtual device (Ctrl-C ends it)
 	$(BIN)/noctis up
@@ -29,13 +29,18 @@ lock: $(VENV)/.installed ## renew requirements.lock from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --group dev --universal \
 	  --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 
-check: setup ## lint, types, layers, generated files
+check: setup check-firmware ## lint, types, layers, generated files; the firmware's checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate_features.py --check
 	$(BIN)/python scripts/generate_vectors.py --check
+
+check-firmware: setup ## the firmware: format, golden vectors on a 32-bit target
+	@scripts/bootstrap check
+	$(BIN)/mypy --no-warn-unused-ignores firmware/rv32/check.py firmware/rv32/golden.py
+	firmware/check
 
 bench: setup ## measure: latency beside the bare broker, ingest beside its raw limits
 	@mkdir -p build/bench
