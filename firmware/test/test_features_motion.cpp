@@ -122,7 +122,7 @@ TEST_CASE("less than half an epoch of samples is missing, the rest is scaled to 
 }
 
 TEST_CASE("turning over is the angle between gravity before and after") {
-  for (const double degrees : {2.0, 30.0, 90.0}) {
+  for (const double degrees : {2.0, 30.0, 90.0, 150.0, 179.9}) {
     const double angle = degrees * kTwoPi / 360.0;
     const Epoch epoch = epoch_of([angle](double t_s) {
       const double now = t_s < 15.0 ? 0.0 : angle;

@@ -69,6 +69,6 @@ TEST_CASE("what is no finite number is missing") {
 
 TEST_CASE("a value halfway between two codes takes the upper one") {
   CHECK(quantise(hr_mean, 30.1875) == 1);
-  CHECK(quantise(hr_slope, -31.25) == 1);
+  CHECK(quantise(hr_slope, -78.125) == 1);
   CHECK(quantise(hr_range, 0.5) == 1);
 }

@@ -16,6 +16,13 @@ def test_the_features_and_one_flag_fill_the_slot() -> None:
     assert sum(feature.bits for feature in FEATURES) == 102
 
 
+def test_the_ranges_hold_what_can_happen() -> None:
+    ranges = {feature.name: (feature.minimum, feature.maximum) for feature in FEATURES}
+    assert ranges["tilt_change"][1] >= 180
+    assert ranges["hr_slope"] == (-78.75, 78.75)
+    assert 0.0 in FEATURES[NAMES.index("hr_slope")].values(np.arange(127))
+
+
 def test_codes_match_the_golden_ones() -> None:
     rows = json.loads(VECTORS.read_text("utf-8"))
     assert {row["feature"] for row in rows} == set(NAMES)

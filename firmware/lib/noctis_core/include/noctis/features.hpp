@@ -6,7 +6,7 @@
 
 namespace noctis {
 
-inline constexpr int kFeatureSchemaVersion = 1;
+inline constexpr int kFeatureSchemaVersion = 2;
 inline constexpr std::size_t kFeatureCount = 15;
 
 enum class Scale : std::uint8_t { linear, log };
@@ -42,7 +42,7 @@ enum Feature : std::uint8_t {
 inline constexpr FeatureCode kFeatures[kFeatureCount] = {
     {"hr_mean", 9, Scale::linear, 30.0, 0.375},
     {"hr_sd", 7, Scale::linear, 0.0, 0.2},
-    {"hr_slope", 7, Scale::linear, -31.5, 0.5},
+    {"hr_slope", 7, Scale::linear, -78.75, 1.25},
     {"hr_rmssd", 7, Scale::linear, 0.0, 0.2},
     {"hr_range", 6, Scale::linear, 0.0, 1.0},
     {"rr_mean", 8, Scale::linear, 4.0, 0.2},
@@ -53,7 +53,7 @@ inline constexpr FeatureCode kFeatures[kFeatureCount] = {
     {"enmo", 8, Scale::log, 0.5, 0.035},
     {"move_frac", 5, Scale::linear, 0.0, 0.03333333333333333},
     {"still_s", 8, Scale::log, 5.0, 0.035},
-    {"tilt_change", 6, Scale::log, 0.5, 0.085},
+    {"tilt_change", 6, Scale::log, 1.0, 0.084},
     {"quality", 5, Scale::linear, 0.0, 0.03333333333333333},
 };
 
