@@ -3,7 +3,9 @@
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <string_view>
 
+#include "capacity.hpp"
 #include "csv.hpp"
 #include "fleet.hpp"
 #include "night.hpp"
@@ -37,6 +39,9 @@ int play(const noctis::host::Options& options) {
 
 int main(int argc, char** argv) {
   using namespace noctis::host;
+  if (argc > 1 && std::string_view(argv[1]) == "capacity") {
+    return capacity_command(argc - 2, argv + 2);
+  }
   std::string error;
   const auto options = parse_options(argc, argv, error);
   if (!options) {

@@ -14,6 +14,7 @@ const char* const kUsage =
 
   noctis-device --tenant T --device D --nor FILE --log FILE [options]
   noctis-device --to csv [--night DIR | --seed N --hours H]
+  noctis-device capacity [--json] [--image FILE]
 
 The night
   --night DIR           a folder with stages.csv and heart_rate.csv, beats.csv, motion_counts.csv
@@ -33,6 +34,11 @@ The broker
   --host H, --port P    (127.0.0.1, 1883)
   --password-file F     the password, or lines "tenant/device:password";
                         without it the variable NOCTIS_DEVICE_PASSWORD
+
+capacity fills an emulated flash chip of 8 MiB over three laps, cuts its power at the worst
+moment, reads every epoch back and says how many there are
+  --json                as one JSON value; exit code 0: all were there, for 189 days or more
+  --image FILE          leave the chip's bytes in FILE
 )";
 
 namespace {
