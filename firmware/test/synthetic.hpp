@@ -62,7 +62,7 @@ struct Bench {
   Signal presence;
   std::function<AccelSample(double)> acceleration;
 
-  EpochBuilder builder;
+  EpochBuilder builder{RadarFamily::mr60bha2};
   std::uint32_t now_ms = 0;
 
   Epoch epoch() {

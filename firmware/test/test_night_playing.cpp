@@ -171,7 +171,7 @@ TEST_CASE("nothing is sent after the night's end") {
   EpochBuilder builder;
   const double end_s = 30.0 * static_cast<double>(night.epochs());
   feed.play(end_s, end_s + 60.0, builder);
-  CHECK(builder.parser().frames() == 0);
+  CHECK(builder.radar_counts().frames == 0);
 }
 
 TEST_CASE("all that the feed sends is well formed") {
@@ -179,9 +179,9 @@ TEST_CASE("all that the feed sends is well formed") {
   SensorFeed feed(night);
   EpochBuilder builder;
   feed.play(0.0, 1800.0, builder);
-  CHECK(builder.parser().frames() == 4 * 8 * 1800);
-  CHECK(builder.parser().refused() == 0);
-  CHECK(builder.parser().skipped_bytes() == 0);
+  CHECK(builder.radar_counts().frames == 4 * 8 * 1800);
+  CHECK(builder.radar_counts().refused == 0);
+  CHECK(builder.radar_counts().skipped_bytes == 0);
 }
 
 TEST_CASE("the same seed makes the same night, another seed another") {

@@ -1,27 +1,25 @@
 #include "noctis/mr60bha2.hpp"
 
 #include <cmath>
-#include <cstring>
+
+#include "noctis/bytes.hpp"
 
 namespace noctis {
 namespace {
 
+using Kind = RadarReading::Kind;
+using Look = FrameLook::Kind;
+
 constexpr std::uint8_t kStart = 0x01;
+constexpr std::size_t kHeader = 8;
 constexpr std::size_t kFloat = 4;
+constexpr float kMaxPhase = 1000.0F;
 
 constexpr std::uint16_t kPhases = 0x0A13;
 constexpr std::uint16_t kBreathRate = 0x0A14;
 constexpr std::uint16_t kHeartRate = 0x0A15;
 constexpr std::uint16_t kDistance = 0x0A16;
 constexpr std::uint16_t kPresence = 0x0F09;
-
-// What a frame may say before it is refused as absurd. A rate of 0 means "none".
-constexpr float kMaxPhase = 1000.0F;
-constexpr float kMinBreathRate = 2.0F;
-constexpr float kMaxBreathRate = 60.0F;
-constexpr float kMinHeartRate = 20.0F;
-constexpr float kMaxHeartRate = 250.0F;
-constexpr float kMaxDistance = 1000.0F;
 
 std::uint8_t check(const std::uint8_t* bytes, std::size_t size) {
   std::uint8_t parity = 0;
@@ -36,146 +34,91 @@ std::uint16_t big_endian(const std::uint8_t* bytes) {
 }
 
 float little_endian_float(const std::uint8_t* bytes) {
-  const std::uint32_t bits =
-      static_cast<std::uint32_t>(bytes[0]) | static_cast<std::uint32_t>(bytes[1]) << 8 |
-      static_cast<std::uint32_t>(bytes[2]) << 16 | static_cast<std::uint32_t>(bytes[3]) << 24;
+  const std::uint32_t bits = get_u32(bytes);
   float value = 0.0F;
   static_assert(sizeof value == sizeof bits, "the radar sends IEEE 754 single precision");
   std::memcpy(&value, &bits, sizeof value);
   return value;
 }
 
-// All of these are false for NaN.
-bool is_rate(float value, float low, float high) {
-  return value == 0.0F || (value >= low && value <= high);
-}
-
 bool read_phases(const std::uint8_t* data, std::size_t size, RadarReading& reading) {
   if (size < 3 * kFloat) {
     return false;
   }
-  reading.kind = RadarReading::Kind::phases;
+  reading.kind = Kind::phases;
   for (std::size_t i = 0; i < 3; ++i) {
     reading.values[i] = little_endian_float(data + i * kFloat);
-    if (!(std::fabs(reading.values[i]) <= kMaxPhase)) {
+    if (!(std::fabs(reading.values[i]) <= kMaxPhase)) {  // so that NaN is refused
       return false;
     }
   }
   return true;
 }
 
-bool read_rate(RadarReading::Kind kind, const std::uint8_t* data, std::size_t size,
-               RadarReading& reading) {
-  if (size < kFloat) {
+// A number after `skip` bytes of something else.
+bool read_number(Kind kind, const std::uint8_t* data, std::size_t size, std::size_t skip,
+                 RadarReading& reading) {
+  if (size < skip + kFloat) {
     return false;
   }
   reading.kind = kind;
-  reading.values[0] = little_endian_float(data);
-  return kind == RadarReading::Kind::heart_rate
-             ? is_rate(reading.values[0], kMinHeartRate, kMaxHeartRate)
-             : is_rate(reading.values[0], kMinBreathRate, kMaxBreathRate);
-}
-
-bool read_distance(const std::uint8_t* data, std::size_t size, RadarReading& reading) {
-  if (size < 2 * kFloat) {
-    return false;
-  }
-  reading.kind = RadarReading::Kind::distance;
-  reading.values[0] = little_endian_float(data + kFloat);
-  return reading.values[0] >= 0.0F && reading.values[0] <= kMaxDistance;
+  reading.values[0] = little_endian_float(data + skip);
+  return true;
 }
 
 bool read_presence(const std::uint8_t* data, std::size_t size, RadarReading& reading) {
   if (size < 1 || data[0] > 1) {
     return false;
   }
-  reading.kind = RadarReading::Kind::presence;
+  reading.kind = Kind::presence;
   reading.values[0] = data[0] == 1 ? 1.0F : 0.0F;
   return true;
 }
 
-bool is_known(std::uint16_t type) {
-  return type == kPhases || type == kBreathRate || type == kHeartRate || type == kDistance ||
-         type == kPresence;
-}
+FrameSense sense(bool readable) { return readable ? FrameSense::reading : FrameSense::absurd; }
 
 }  // namespace
 
-void Mr60bha2Parser::push(std::uint8_t byte) {
-  if (size_ == kCapacity) {
-    drop(1);  // the caller did not ask next() until it said false
+FrameLook Mr60bha2Format::look(const std::uint8_t* bytes, std::size_t size) {
+  if (bytes[0] != kStart) {
+    return {Look::bad, 0};
   }
-  bytes_[size_++] = byte;
+  if (size < kHeader) {
+    return {Look::incomplete, kHeader};
+  }
+  const std::size_t data_size = big_endian(bytes + 3);
+  if (data_size > kMaxData || check(bytes, kHeader - 1) != bytes[kHeader - 1]) {
+    return {Look::bad, 0};
+  }
+  const std::size_t whole = kHeader + data_size + 1;
+  if (size < whole) {
+    return {Look::incomplete, whole};
+  }
+  const bool intact = check(bytes + kHeader, data_size) == bytes[whole - 1];
+  return {intact ? Look::intact : Look::bad, whole};
 }
 
-bool Mr60bha2Parser::next(RadarReading& reading) {
-  while (size_ > 0) {
-    const Look found = look();
-    if (found == Look::incomplete) {
-      return false;
-    }
-    if (found == Look::bad) {
-      ++skipped_bytes_;
-      drop(1);
-      continue;
-    }
-    ++frames_;
-    const bool known = is_known(big_endian(&bytes_[5]));
-    const bool readable = known && decode(reading);
-    drop(kHeader + data_size_ + 1);
-    if (readable) {
-      return true;
-    }
-    if (known) {
-      ++refused_;
-    }
-  }
-  return false;
-}
-
-Mr60bha2Parser::Look Mr60bha2Parser::look() {
-  if (bytes_[0] != kStart) {
-    return Look::bad;
-  }
-  if (size_ < needed_) {
-    return Look::incomplete;
-  }
-  if (needed_ == kHeader) {
-    data_size_ = big_endian(&bytes_[3]);
-    if (data_size_ > kMaxData || check(bytes_.data(), kHeader - 1) != bytes_[kHeader - 1]) {
-      return Look::bad;
-    }
-    needed_ = kHeader + data_size_ + 1;
-    if (size_ < needed_) {
-      return Look::incomplete;
-    }
-  }
-  const bool intact = check(&bytes_[kHeader], data_size_) == bytes_[kHeader + data_size_];
-  return intact ? Look::good : Look::bad;
-}
-
-void Mr60bha2Parser::drop(std::size_t count) {
-  std::memmove(bytes_.data(), bytes_.data() + count, size_ - count);
-  size_ -= count;
-  needed_ = kHeader;
-}
-
-bool Mr60bha2Parser::decode(RadarReading& reading) const {
-  const std::uint8_t* data = &bytes_[kHeader];
-  reading.values = {0.0F, 0.0F, 0.0F};
-  switch (big_endian(&bytes_[5])) {
+FrameSense Mr60bha2Format::read(const std::uint8_t* frame, std::size_t size,
+                                RadarReading& reading) {
+  const std::uint8_t* data = frame + kHeader;
+  const std::size_t data_size = size - kHeader - 1;
+  const float& value = reading.values[0];
+  switch (big_endian(frame + 5)) {
     case kPhases:
-      return read_phases(data, data_size_, reading);
+      return sense(read_phases(data, data_size, reading));
     case kBreathRate:
-      return read_rate(RadarReading::Kind::breath_rate, data, data_size_, reading);
+      return sense(read_number(Kind::breath_rate, data, data_size, 0, reading) &&
+                   is_breath_rate(value));
     case kHeartRate:
-      return read_rate(RadarReading::Kind::heart_rate, data, data_size_, reading);
-    case kDistance:
-      return read_distance(data, data_size_, reading);
+      return sense(read_number(Kind::heart_rate, data, data_size, 0, reading) &&
+                   is_heart_rate(value));
+    case kDistance:  // a flag comes before it
+      return sense(read_number(Kind::distance, data, data_size, kFloat, reading) &&
+                   is_distance(value));
     case kPresence:
-      return read_presence(data, data_size_, reading);
+      return sense(read_presence(data, data_size, reading));
     default:
-      return false;
+      return FrameSense::other;
   }
 }
 

@@ -8,7 +8,6 @@ namespace noctis {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr std::uint32_t kPauseMs = 5000;
 constexpr int kMinForSpread = 3;
 constexpr int kMinForSlope = 4;
 constexpr int kMinPairs = 2;
@@ -88,17 +87,6 @@ std::uint32_t SecondMask::count() const {
     ++seconds;
   }
   return seconds;
-}
-
-bool FreezeDetector::frozen(std::uint32_t now_ms, float value) {
-  const bool repeats = heard_ && value == value_ && now_ms - heard_ms_ < kPauseMs;
-  if (!repeats) {
-    since_ms_ = now_ms;
-  }
-  heard_ = true;
-  heard_ms_ = now_ms;
-  value_ = value;
-  return now_ms - since_ms_ > limit_ms_;
 }
 
 }  // namespace noctis

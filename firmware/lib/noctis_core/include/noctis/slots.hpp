@@ -48,20 +48,4 @@ class SecondMask {
   std::uint32_t bits_ = 0;
 };
 
-// Notices a value that repeats for so long that it can only be stuck.
-class FreezeDetector {
- public:
-  explicit FreezeDetector(std::uint32_t limit_ms) : limit_ms_(limit_ms) {}
-
-  // True if exactly this value was heard for longer than the limit, without a pause of 5 s.
-  bool frozen(std::uint32_t now_ms, float value);
-
- private:
-  std::uint32_t limit_ms_;
-  std::uint32_t since_ms_ = 0;
-  std::uint32_t heard_ms_ = 0;
-  float value_ = 0.0F;
-  bool heard_ = false;
-};
-
 }  // namespace noctis

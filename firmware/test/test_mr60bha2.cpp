@@ -4,13 +4,16 @@
 #include <vector>
 
 #include "noctis/mr60bha2.hpp"
+#include "radar_bytes.hpp"
 #include "synthetic.hpp"
 
 using namespace noctis;
+using test::Bytes;
+using test::feed;
+using test::joined;
 
 namespace {
 
-using Bytes = std::vector<std::uint8_t>;
 using Kind = RadarReading::Kind;
 
 //                       start  id          length      type        check  data          check
@@ -43,26 +46,6 @@ const Bytes kEmptyUnknown = {0x01, 0x00, 0x09, 0x00, 0x00, 0x0A, 0x99, 0x64, 0xF
 const Bytes kHeaderOf64 = {0x01, 0x00, 0x0A, 0x00, 0x40, 0x0A, 0x04, 0xBA};
 const Bytes kHeaderOf65 = {0x01, 0x00, 0x0A, 0x00, 0x41, 0x0A, 0x04, 0xBB};
 
-Bytes joined(const std::vector<Bytes>& parts) {
-  Bytes all;
-  for (const Bytes& part : parts) {
-    all.insert(all.end(), part.begin(), part.end());
-  }
-  return all;
-}
-
-std::vector<RadarReading> feed(Mr60bha2Parser& parser, const Bytes& bytes) {
-  std::vector<RadarReading> readings;
-  RadarReading reading{};
-  for (const std::uint8_t byte : bytes) {
-    parser.push(byte);
-    while (parser.next(reading)) {
-      readings.push_back(reading);
-    }
-  }
-  return readings;
-}
-
 std::vector<RadarReading> parse(const Bytes& bytes) {
   Mr60bha2Parser parser;
   return feed(parser, bytes);
@@ -86,7 +69,7 @@ TEST_CASE("each type of frame is read") {
   CHECK(readings[2].kind == Kind::presence);
   CHECK(readings[2].values[0] == 1.0F);
   CHECK(readings[3].kind == Kind::phases);
-  CHECK(readings[3].values == std::array<float, 3>{1.5F, -0.25F, 0.125F});
+  CHECK(readings[3].values == std::array<float, 5>{1.5F, -0.25F, 0.125F});
   CHECK(readings[4].kind == Kind::distance);
   CHECK(readings[4].values[0] == 80.0F);
 }
@@ -101,9 +84,9 @@ TEST_CASE("a frame is not there before its last byte") {
 TEST_CASE("frames of other types are passed over") {
   Mr60bha2Parser parser;
   CHECK(is_heart_72_5(feed(parser, joined({kOneTarget, kEmptyUnknown, kHeart72_5}))));
-  CHECK(parser.frames() == 3);
-  CHECK(parser.refused() == 0);
-  CHECK(parser.skipped_bytes() == 0);
+  CHECK(parser.counts().frames == 3);
+  CHECK(parser.counts().refused == 0);
+  CHECK(parser.counts().skipped_bytes == 0);
 }
 
 TEST_CASE("a frame with any one byte wrong is refused and the next one is read") {
@@ -133,22 +116,17 @@ TEST_CASE("a false start that promises the longest frame loses none of those ins
   const Bytes stream = joined(
       {kHeaderOf64, kHeart72_5, kHeart72_5, kHeart72_5, kHeart72_5, kHeart72_5, kHeart72_5});
   CHECK(feed(parser, stream).size() == 6);
-  CHECK(parser.skipped_bytes() == kHeaderOf64.size());
+  CHECK(parser.counts().skipped_bytes == kHeaderOf64.size());
 }
 
 TEST_CASE("a header that promises more than 64 bytes is not waited for") {
   Mr60bha2Parser parser;
   CHECK(is_heart_72_5(feed(parser, joined({kHeaderOf65, kHeart72_5}))));
-  CHECK(parser.skipped_bytes() == kHeaderOf65.size());
+  CHECK(parser.counts().skipped_bytes == kHeaderOf65.size());
 }
 
 TEST_CASE("garbage between frames is passed over") {
-  Bytes garbage;
-  std::uint32_t state = 12345;
-  for (int i = 0; i < 5000; ++i) {
-    state = state * 1664525U + 1013904223U;
-    garbage.push_back(static_cast<std::uint8_t>(state >> 24U));
-  }
+  const Bytes garbage = test::Garbage(12345).bytes(5000);
   for (std::size_t start = 0; start + 40 < garbage.size(); start += 37) {
     const auto from = garbage.begin() + static_cast<std::ptrdiff_t>(start);
     // 73 bytes of padding: a false start at the garbage's end must run out first.
@@ -161,8 +139,8 @@ TEST_CASE("numbers that no sensor could mean are refused") {
   for (const Bytes& frame : {kHeartNan, kHeartInfinite, kHeart900, kPhasesNan}) {
     Mr60bha2Parser parser;
     CHECK(is_heart_72_5(feed(parser, joined({frame, kHeart72_5}))));
-    CHECK(parser.refused() == 1);
-    CHECK(parser.skipped_bytes() == 0);
+    CHECK(parser.counts().refused == 1);
+    CHECK(parser.counts().skipped_bytes == 0);
   }
 }
 
@@ -171,8 +149,8 @@ TEST_CASE("a frame of a known type that is too short is refused") {
   const Bytes stub = {0x01, 0x00, 0x01, 0x00, 0x01, 0x0A, 0x15, 0xE1, 0x42, 0xBD};
   Mr60bha2Parser parser;
   CHECK(is_heart_72_5(feed(parser, joined({stub, kHeart72_5}))));
-  CHECK(parser.frames() == 2);
-  CHECK(parser.refused() == 1);
+  CHECK(parser.counts().frames == 2);
+  CHECK(parser.counts().refused == 1);
 }
 
 TEST_CASE("a caller who never asks for readings does not overrun the parser") {
@@ -191,7 +169,7 @@ TEST_CASE("every known type is refused if it is a byte short") {
     CAPTURE(type);
     Mr60bha2Parser parser;
     CHECK(feed(parser, test::radar_frame(type, Bytes(size - 1, 0))).empty());
-    CHECK(parser.refused() == 1);
+    CHECK(parser.counts().refused == 1);
     CHECK(feed(parser, test::radar_frame(type, Bytes(size, 0))).size() == 1);
     // A later version of the radar's firmware may append to what it says.
     CHECK(feed(parser, test::radar_frame(type, Bytes(size + 1, 0))).size() == 1);
