@@ -15,8 +15,25 @@
 
 namespace noctis::test {
 
+// How a cut write is left.
+enum class Tear : std::uint8_t {
+  random,      // any of the below, and mixtures
+  nothing,     // it did not begin
+  all,         // it was just done
+  first_half,  // of its bytes
+  some_bits,   // a random half of its bits, some of the others unstable
+  weak,        // nothing is certain: a few unstable bits, or an erase that only reads blank
+};
+
 class TornNor : public Flash {
  public:
+  // The bits of the chip, to go back to.
+  struct Contents {
+    std::vector<std::uint8_t> bits;
+    std::vector<std::uint8_t> unstable;
+    bool any_unstable;
+  };
+
   TornNor(std::uint32_t sectors, std::uint64_t seed)
       : sectors_(sectors),
         bits_(sectors * kSectorSize, 0xFF),
@@ -31,6 +48,14 @@ class TornNor : public Flash {
     writes_left_ = -1;
   }
   bool dead() const { return dead_; }
+  void tear_as(Tear tear) { tear_ = tear; }
+  Contents contents() const { return {bits_, unstable_, any_unstable_}; }
+  void restore(const Contents& contents) {
+    bits_ = contents.bits;
+    unstable_ = contents.unstable;
+    any_unstable_ = contents.any_unstable;
+    power_on();
+  }
 
   std::uint32_t sectors() const override { return sectors_; }
   void read(std::uint32_t address, std::uint8_t* to, std::size_t size) override {
@@ -110,9 +135,27 @@ class TornNor : public Flash {
   void tear_program(std::uint32_t address, const std::uint8_t* from, std::size_t size) {
     // 0: the first bytes; 1: random bits; 2: the first bytes, then random bits;
     // 3: only a few weak bits; 4: all but a few weak bits
-    const unsigned mode = below(5);
-    const unsigned share = below(257);
-    const unsigned bytes = below(static_cast<unsigned>(size) + 1);
+    unsigned mode = below(5);
+    unsigned share = below(257);
+    auto bytes = below(static_cast<unsigned>(size) + 1);
+    switch (tear_) {
+      case Tear::nothing:
+        return;
+      case Tear::all:
+        mode = 0, bytes = static_cast<unsigned>(size);
+        break;
+      case Tear::first_half:
+        mode = 0, bytes = static_cast<unsigned>(size) / 2;
+        break;
+      case Tear::some_bits:
+        mode = 1, share = 128;
+        break;
+      case Tear::weak:
+        mode = 3;
+        break;
+      case Tear::random:
+        break;
+    }
     const unsigned weak_one = below(12);
     unsigned count = 0;
     for (unsigned i = 0; i < size; ++i) {
@@ -135,7 +178,7 @@ class TornNor : public Flash {
                                       : i < bytes || byte() < share / 2;
         if (done) {
           settle(address + i, bit);
-        } else if (below(3) == 0) {
+        } else if (tear_ != Tear::first_half && below(3) == 0) {
           leave_unstable(address + i, bit);
         }
       }
@@ -143,9 +186,29 @@ class TornNor : public Flash {
   }
 
   void tear_erase(std::uint32_t address) {
-    const unsigned mode = below(4);
+    unsigned mode = below(4);
     const unsigned share = below(257);
-    for (std::size_t i = address; i < address + kSectorSize; ++i) {
+    std::size_t size = kSectorSize;
+    switch (tear_) {
+      case Tear::nothing:
+        return;
+      case Tear::first_half:
+        size /= 2;
+        [[fallthrough]];
+      case Tear::all:
+        std::fill_n(bits_.begin() + address, size, 0xFF);
+        std::fill_n(unstable_.begin() + address, size, 0);
+        return;
+      case Tear::some_bits:
+        mode = 1;
+        break;
+      case Tear::weak:
+        mode = 2;
+        break;
+      case Tear::random:
+        break;
+    }
+    for (std::size_t i = address; i < address + size; ++i) {
       const std::uint8_t old = bits_[i];
       const auto risen = static_cast<std::uint8_t>(old | byte());
       switch (mode) {
@@ -173,6 +236,7 @@ class TornNor : public Flash {
   long writes_left_ = -1;
   bool dead_ = false;
   bool any_unstable_ = false;
+  Tear tear_ = Tear::random;
 };
 
 }  // namespace noctis::test
