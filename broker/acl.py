@@ -26,7 +26,9 @@ _RIGHTS: Final = {
     "ingestor": (
         f"read {ROOT}/up/+/+/+/epochs",
         f"read {ROOT}/up/+/+/+/backlog",
+        f"read {ROOT}/up/+/+/+/time",
         f"write {ROOT}/down/+/+/ack",
+        f"write {ROOT}/down/+/+/time",
     ),
     "live": (
         f"read {ROOT}/up/+/+/+/epochs",

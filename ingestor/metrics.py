@@ -17,6 +17,8 @@ __all__ = [
     "OLDEST_SECONDS",
     "RETRIES",
     "ROWS",
+    "TIME_REJECTED",
+    "TIME_REQUESTS",
     "WAITING",
 ]
 
@@ -39,6 +41,10 @@ ACKS_UNSENT: Final = Counter(
     "noctis_ingest_acks_unsent", "Acknowledgements without a connection to send them on"
 )
 RETRIES: Final = Counter("noctis_ingest_retries", "Commits that failed and were tried again")
+TIME_REQUESTS: Final = Counter("noctis_ingest_time_requests", "Devices that were told the time")
+TIME_REJECTED: Final = Counter(
+    "noctis_ingest_time_rejected", "Messages that are no request for the time", ["reason"]
+)
 FRAMES_PER_BATCH: Final = Histogram(
     "noctis_ingest_batch_frames", "Messages of a transaction", buckets=_SIZES
 )

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from ingestor import metrics
+from ingestor import clock, metrics
 from ingestor.acks import acknowledgements
 from ingestor.batch import Batcher, Outcome, Store
 from ingestor.bridge import read
@@ -18,7 +18,7 @@ RECEIVE_MAXIMUM: Final = 5000
 SESSION_EXPIRY_S: Final = 24 * 3600
 """How long the broker queues for an ingestor that is away; then the devices send again."""
 
-CHANNELS: Final = ("epochs", "backlog")
+CHANNELS: Final = ("epochs", "backlog", clock.CHANNEL)
 DRAIN_S: Final = 8.0
 
 
@@ -64,8 +64,17 @@ class Ingestor:
         await self.session.stop(within_s=DRAIN_S)
 
     async def _receive(self, message: Message) -> None:
+        if clock.asks(message.topic):
+            self._tell_time(message)
+            return
         letter = read(message.topic, message.payload)
         await self._batcher.submit(letter, generation=message.generation, qos=message.qos)
+
+    def _tell_time(self, message: Message) -> None:
+        """Answer at once or never: a late reply is worth nothing."""
+        reply = clock.answer(message.topic, message.payload)
+        if reply is not None:
+            self.session.send(*reply)
 
     def _confirm(self, outcomes: Sequence[Outcome]) -> None:
         for topic, payload in acknowledgements(outcomes):

@@ -6,11 +6,24 @@ from zlib import crc32
 from noctis.errors import IdentityError, TopicError
 from noctis.identity import DeviceId, check_tenant
 
-__all__ = ["SHARDS", "UpTopic", "ack", "parse_up", "shard_of", "stage", "stages", "up", "ups"]
+__all__ = [
+    "SHARDS",
+    "UpTopic",
+    "ack",
+    "parse_up",
+    "shard_of",
+    "stage",
+    "stages",
+    "time",
+    "up",
+    "ups",
+]
 
 ROOT = "noctis/v1"
 SHARDS = 64
-UP_CHANNELS = frozenset({"epochs", "backlog", "status", "config", "result", "ota", "log"})
+UP_CHANNELS = frozenset(
+    {"epochs", "backlog", "status", "time", "config", "result", "ota", "log"}
+)
 
 
 def shard_of(device: DeviceId) -> int:
@@ -67,6 +80,11 @@ def parse_up(topic: str) -> UpTopic:
 def ack(device: DeviceId) -> str:
     """Return the topic of the ingestor's acknowledgements to a device."""
     return f"{ROOT}/down/{device}/ack"
+
+
+def time(device: DeviceId) -> str:
+    """Return the topic of the ingestor's replies to a device that asked the time."""
+    return f"{ROOT}/down/{device}/time"
 
 
 def stage(device: DeviceId) -> str:

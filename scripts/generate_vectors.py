@@ -148,7 +148,7 @@ def frames(draw: random.Random) -> list[Fields]:
 
 
 def sealed(body: bytes) -> str:
-    """Return a frame's bytes, as hex digits, with a right CRC-32 behind a wrong body."""
+    """Return bytes, as hex digits, with a right CRC-32 behind a body that may be wrong."""
     return (body + struct.pack("<I", crc32(body))).hex()
 
 
@@ -193,6 +193,21 @@ def acknowledgements(draw: random.Random) -> list[Fields]:
     return rows
 
 
+def times(draw: random.Random) -> list[Fields]:
+    """Return requests for the time with their replies."""
+    pairs = [(0, 0), (1, 1_700_000_000_000), ((1 << 64) - 1, (1 << 64) - 1)]
+    pairs += [(draw.getrandbits(64), draw.getrandbits(41)) for _ in range(5)]
+    return [
+        {
+            "sent": f"{sent:016x}",
+            "utc_ms": f"{utc_ms:016x}",
+            "request": sealed(struct.pack("<B3xQ", 1, sent)),
+            "reply": sealed(struct.pack("<B3xQQ", 1, sent, utc_ms)),
+        }
+        for sent, utc_ms in pairs
+    ]
+
+
 def shards() -> list[Fields]:
     """Return the shards of some devices."""
     names = [("home", "bedroom"), ("t1", "d1"), ("a", "b"), ("x" * 32, "0" * 32), ("a-b", "--")]
@@ -213,6 +228,7 @@ def render() -> dict[str, str]:
         "bad_frames.json": bad_frames(one, two),
         "acks.json": acknowledgements(draw),
         "shards.json": shards(),
+        "times.json": times(draw),
     }
     return {
         name: "[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n"

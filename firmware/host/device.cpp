@@ -127,18 +127,26 @@ bool Device::open(std::string& error) {
 }
 
 void Device::begin(double boot_utc_s) {
-  pace_ = std::make_unique<Pace>(Pace::Settings{settings_.speed, boot_utc_s,
-                                                settings_.clock_after_s, settings_.network,
-                                                settings_.grace_s});
+  pace_ = std::make_unique<Pace>(
+      Pace::Settings{settings_.speed, boot_utc_s, settings_.network, settings_.grace_s});
+  const bool wall_time = settings_.speed <= 1 && !settings_.start_s;
+  clock_ = std::make_unique<DeviceClock>(
+      *pace_,
+      DeviceClock::Settings{settings_.clock_after_s, wall_time, settings_.clock_fault_seed});
   MosquittoUplink::Events events;
   events.on_state = [this](bool up) {
     network_alive_s_ = now_s_;
     courier_->on_state(up);
   };
   events.on_ack = [this](int id) { courier_->on_ack(id); };
-  events.on_down_ack = [this](const std::uint8_t* data, std::size_t size) {
+  events.on_message = [this](DownChannel channel, const std::uint8_t* data, std::size_t size) {
     network_alive_s_ = now_s_;
-    courier_->on_down_ack(data, size);
+    if (channel == DownChannel::time) {
+      const auto heard = clock_->hear(data, size);
+      courier_->on_message(channel, heard.data(), heard.size());
+    } else {
+      courier_->on_message(channel, data, size);
+    }
   };
   events.last_will = [this] {
     char json[Courier::kStatusSize];
@@ -149,7 +157,8 @@ void Device::begin(double boot_utc_s) {
       MosquittoUplink::Settings{settings_.broker, settings_.port, settings_.tenant,
                                 settings_.device, settings_.password},
       std::move(events));
-  courier_ = std::make_unique<Courier>(*spool_, *uplink_, *pace_, kFirmware, random_bits());
+  courier_ = std::make_unique<Courier>(*spool_, *uplink_, *pace_, clock_->wall(), kFirmware,
+                                       random_bits());
   char text[160];
   std::snprintf(text, sizeof text,
                 "stream %016llx, boot %u, epoch %llu of %llu, %u undelivered",
@@ -186,14 +195,16 @@ Epoch Device::make_epoch() {
     builder_.begin(night_ms(from_s));
   }
   feed_.play(from_s, from_s + kEpochS, builder_);
-  return builder_.finish(night_ms(from_s + kEpochS));
+  const Epoch epoch = builder_.finish(night_ms(from_s + kEpochS));
+  courier_->set_health(builder_.health());
+  return epoch;
 }
 
 // Durable first, then live.
 void Device::keep_epoch(const Epoch& epoch) {
   const std::uint64_t start = start_ms(epoch_);
   Timekeeper timekeeper = timekeeper_;
-  const auto seq = spool_->append(epoch, timekeeper.stamp(start, pace_->utc_at(start)));
+  const auto seq = spool_->append(epoch, timekeeper.stamp(start, clock_->wall().utc_at(start)));
   if (!seq) {
     if (retry_at_s_ == 0) {
       say("the flash chip takes no more writes (disk full?); waiting");
@@ -234,6 +245,7 @@ double Device::step(double now_s) {
   const double passed_s = now_s - now_s_;
   now_s_ = now_s;
   pace_->pass(passed_s, traffic(), due_ms());
+  clock_->step();
   if (!played() && !pace_->held() && pace_->night_ms() >= due_ms() && now_s >= retry_at_s_) {
     keep_epoch(pending_ ? *pending_ : make_epoch());
   }

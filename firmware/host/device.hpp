@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "device_clock.hpp"
 #include "epoch_log.hpp"
 #include "mosquitto_uplink.hpp"
 #include "night.hpp"
@@ -32,6 +33,7 @@ struct DeviceSettings {
   double speed = 1;
   std::optional<double> start_s;  // unix seconds
   double clock_after_s = 0;
+  std::optional<std::uint64_t> clock_fault_seed;
   double delay_s = 0;  // spreads a fleet over the 30 s
   bool network = true;
   double grace_s = 3;     // see Pace
@@ -79,6 +81,7 @@ class Device {
   std::unique_ptr<NorFile> nor_;
   std::unique_ptr<Spool> spool_;
   std::unique_ptr<Pace> pace_;
+  std::unique_ptr<DeviceClock> clock_;
   std::unique_ptr<MosquittoUplink> uplink_;
   std::unique_ptr<Courier> courier_;
   EpochLog log_;

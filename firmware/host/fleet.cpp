@@ -85,6 +85,9 @@ DeviceSettings Fleet::settings_of(int index, const Passwords& passwords) const {
   settings.speed = options_.offline ? std::numeric_limits<double>::infinity() : options_.speed;
   settings.start_s = options_.start;
   settings.clock_after_s = options_.clock_after;
+  if (options_.clock_faults) {
+    settings.clock_fault_seed = options_.seed + static_cast<std::uint64_t>(index);
+  }
   settings.delay_s = options_.speed <= 1 ? kEpochS * index / options_.devices : 0;
   settings.network = !options_.offline;
   settings.grace_s = kGraceS + kGracePerDeviceS * options_.devices;

@@ -3,9 +3,9 @@
 #include <mosquitto.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "noctis/crc.hpp"
@@ -117,22 +117,25 @@ void MosquittoUplink::connected(int code) {
 }
 
 void MosquittoUplink::received(const mosquitto_message& message) {
-  if (message.topic == down_prefix_ + "ack" && message.payloadlen > 0) {
-    events_.on_down_ack(static_cast<const std::uint8_t*>(message.payload),
-                        static_cast<std::size_t>(message.payloadlen));
+  const std::string_view topic(message.topic);
+  if (topic.substr(0, down_prefix_.size()) != down_prefix_ || message.payloadlen <= 0) {
+    return;
+  }
+  if (const auto channel = down_channel(topic.substr(down_prefix_.size()))) {
+    events_.on_message(*channel, static_cast<const std::uint8_t*>(message.payload),
+                       static_cast<std::size_t>(message.payloadlen));
   }
 }
 
 int MosquittoUplink::publish(Channel channel, const std::uint8_t* data, std::size_t size) {
-  static constexpr std::array<const char*, 3> kNames = {"epochs", "backlog", "status"};
   if (!up_ || broken_) {
     return -1;
   }
   int id = 0;
-  const std::string topic = up_prefix_ + kNames.at(static_cast<std::size_t>(channel));
+  const std::string topic = up_prefix_ + name_of(channel);
   const int result =
-      mosquitto_publish(client_.get(), &id, topic.c_str(), static_cast<int>(size), data, 1,
-                        channel == Channel::status);
+      mosquitto_publish(client_.get(), &id, topic.c_str(), static_cast<int>(size), data,
+                        qos_of(channel), retained(channel));
   return result == MOSQ_ERR_SUCCESS ? id : -1;
 }
 

@@ -26,7 +26,8 @@ class MosquittoUplink : public Uplink {
   struct Events {
     std::function<void(bool up)> on_state;
     std::function<void(int id)> on_ack;
-    std::function<void(const std::uint8_t* data, std::size_t size)> on_down_ack;
+    std::function<void(DownChannel channel, const std::uint8_t* data, std::size_t size)>
+        on_message;
     std::function<std::string()> last_will;
     std::function<void(const std::string& message)> on_trouble;  // once a spell of trouble
   };

@@ -21,7 +21,8 @@ The night
   --seed N, --hours H   without --night: the made-up night number N of H hours (1, 8)
   --speed X|max         virtual seconds a second, or as fast as the machine (1)
   --start UNIX_S        when the night starts (now; faster than 1: now less its length)
-  --clock-after S       the device learns the time S seconds after it starts (0)
+  --clock-after S       SNTP answers S seconds after the device starts (0)
+  --clock-faults        SNTP is silent, right, or wrong by seconds to years, in turns (by --seed)
   --once                end when all that was made is acknowledged
   --offline             no network: play the night into the spool and end
   --to csv              print the epochs as CSV instead; no network, no spool
@@ -171,6 +172,7 @@ std::optional<Options> parse_options(int argc, const char* const* argv, std::str
   const std::map<std::string_view, bool*> switches = {
       {"--once", &options.once},
       {"--offline", &options.offline},
+      {"--clock-faults", &options.clock_faults},
       {"--help", &options.help},
       {"-h", &options.help},
   };

@@ -21,6 +21,7 @@ struct Options {
   double speed = 1.0;  // virtual seconds a second; infinity: as fast as the machine
   std::optional<double> start;
   double clock_after = 0;  // virtual seconds after boot
+  bool clock_faults = false;
   bool once = false;
   bool offline = false;
   bool csv = false;

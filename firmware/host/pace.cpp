@@ -39,13 +39,6 @@ void Pace::pass(double seconds, const Traffic& traffic, std::uint64_t night_due_
   protocol_ms_ += 1000 * seconds * last_protocol_rate_;
 }
 
-std::uint64_t Pace::utc_at(std::uint64_t night_ms) const {
-  if (static_cast<double>(night_ms) < 1000 * settings_.clock_after_s) {
-    return 0;
-  }
-  return static_cast<std::uint64_t>(1000 * settings_.utc_at_boot_s) + night_ms;
-}
-
 double Pace::until_night(std::uint64_t night_ms) const {
   const double missing_s = (static_cast<double>(night_ms) - night_ms_) / 1000;
   if (missing_s <= 0) {

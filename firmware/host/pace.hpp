@@ -22,7 +22,6 @@ class Pace : public Clock {
   struct Settings {
     double speed;          // virtual seconds a second, or infinity
     double utc_at_boot_s;  // unix seconds
-    double clock_after_s;  // seconds since boot until the device learns UTC
     bool network;          // false: nothing to wait for
     double grace_s;        // a silence of the wall that a busy network may keep
   };
@@ -36,7 +35,10 @@ class Pace : public Clock {
   bool held() const { return last_night_rate_ == 0; }
   // Time of the night since boot. Epochs are made on it.
   std::uint64_t night_ms() const { return static_cast<std::uint64_t>(night_ms_); }
-  std::uint64_t utc_at(std::uint64_t night_ms) const;
+  // True UTC, whatever the device's clock says; milliseconds since 1970.
+  std::uint64_t utc_at(std::uint64_t night_ms) const {
+    return static_cast<std::uint64_t>(1000 * settings_.utc_at_boot_s) + night_ms;
+  }
 
   // Seconds of the wall until the night, or the protocol, is at that moment.
   double until_night(std::uint64_t night_ms) const;
@@ -46,7 +48,6 @@ class Pace : public Clock {
   std::uint64_t monotonic_ms() const override {
     return static_cast<std::uint64_t>(protocol_ms_);
   }
-  std::uint64_t utc_ms() const override { return utc_at(night_ms()); }
 
  private:
   double night_rate(const Traffic& traffic) const;

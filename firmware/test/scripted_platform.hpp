@@ -16,19 +16,16 @@ namespace noctis::test {
 
 struct SimulatedClock : Clock {
   std::uint64_t now_ms = 0;
-  std::uint64_t utc_at_boot_ms = 1'700'000'000'000;
   std::uint64_t monotonic_ms() const override { return now_ms; }
-  std::uint64_t utc_ms() const override {
-    return utc_at_boot_ms == 0 ? 0 : utc_at_boot_ms + now_ms;
-  }
 };
 
 struct Published {
   int id;
   Channel channel;
   std::uint64_t at_ms;
-  std::string text;  // of a status
-  ReadFrame frame;   // of the others
+  std::string text;                 // of a status
+  std::vector<std::uint8_t> bytes;  // of a request for the time
+  ReadFrame frame;                  // of the others
 };
 
 struct ScriptedUplink : Uplink {
@@ -38,11 +35,17 @@ struct ScriptedUplink : Uplink {
     if (full) {
       return -1;
     }
-    Published message{next_id++, channel, clock.now_ms, {}, {}};
-    if (channel == Channel::status) {
-      message.text.assign(reinterpret_cast<const char*>(data), size);
-    } else {
-      message.frame = read_frame(data, size);
+    Published message{next_id++, channel, clock.now_ms, {}, {}, {}};
+    switch (channel) {
+      case Channel::status:
+        message.text.assign(reinterpret_cast<const char*>(data), size);
+        break;
+      case Channel::time:
+        message.bytes.assign(data, data + size);
+        break;
+      case Channel::epochs:
+      case Channel::backlog:
+        message.frame = read_frame(data, size);
     }
     sent.push_back(message);
     return message.id;
@@ -79,9 +82,28 @@ inline std::vector<std::uint8_t> encode_ack(std::uint64_t stream,
   return bytes;
 }
 
+// The platform's reply to a request for the time.
+inline std::vector<std::uint8_t> encode_time_reply(std::uint64_t sent, std::uint64_t utc_ms) {
+  std::vector<std::uint8_t> bytes(kTimeReplySize);
+  bytes[0] = 1;
+  put_u64(&bytes[4], sent);
+  put_u64(&bytes[12], utc_ms);
+  put_u32(&bytes[20], crc32(bytes.data(), 20));
+  return bytes;
+}
+
+inline bool carries_epochs(const Published& message) {
+  return message.channel == Channel::epochs || message.channel == Channel::backlog;
+}
+
 // A device with its spool in RAM, and what it sent.
 struct Bench {
-  Bench() { spool.mount(); }
+  static constexpr std::uint64_t kUtcMs = 1'700'000'000'000;  // at boot
+
+  explicit Bench(std::uint32_t sectors = 8) : nor(sectors, 7) {
+    spool.mount();
+    wall_clock.learn(ClockSource::sntp, kUtcMs);
+  }
 
   // Makes an epoch now, stores it and hands it to the courier.
   std::uint32_t make_epoch() {
@@ -102,7 +124,7 @@ struct Bench {
     const auto bytes = encode_ack(
         stream != 0 ? stream : spool.stream(),
         {{first, static_cast<std::uint8_t>(count), static_cast<std::uint8_t>(code)}});
-    courier.on_down_ack(bytes.data(), bytes.size());
+    courier.on_message(DownChannel::ack, bytes.data(), bytes.size());
     courier.poll();
   }
   void acknowledge(const Published& message, AckCode code = AckCode::stored) {
@@ -121,18 +143,19 @@ struct Bench {
   // Acknowledges all frames from message number `from` on as they come, until none come.
   void serve(std::size_t from = 0) {
     for (std::size_t i = from; i < uplink.sent.size(); ++i) {
-      if (uplink.sent[i].channel != Channel::status) {
+      if (carries_epochs(uplink.sent[i])) {
         acknowledge(Published(uplink.sent[i]));
       }
     }
   }
 
   std::mt19937_64 random{7};
-  TornNor nor{8, 7};
+  TornNor nor;
   Spool spool{nor, {1, 2, 0x5EED5EED5EED5EEDULL}};
   SimulatedClock clock;
+  WallClock wall_clock{clock, 1'600'000'000};
   ScriptedUplink uplink{clock};
-  Courier courier{spool, uplink, clock, "test 1", 99};
+  Courier courier{spool, uplink, clock, wall_clock, "test 1", 99};
   bool went_live = false;
 };
 

@@ -22,6 +22,12 @@ std::multiset<std::uint32_t> live_seqs(const Bench& bench) {
   return seqs;
 }
 
+Json parsed(const Published& message) {
+  Json json(cJSON_Parse(message.text.c_str()), cJSON_Delete);
+  REQUIRE(json);
+  return json;
+}
+
 }  // namespace
 
 TEST_CASE("an epoch goes out live once and is done when the platform says so") {
@@ -47,6 +53,14 @@ TEST_CASE("an epoch that the platform disposed of is done too") {
   CHECK(bench.spool.backlog() == 0);
 }
 
+TEST_CASE("a refusal of another stream changes nothing") {
+  Bench bench;
+  bench.courier.on_state(true);
+  const std::uint32_t seq = bench.make_epoch();
+  bench.acknowledge(seq, 1, AckCode::refused, bench.spool.stream() + 1);
+  CHECK(bench.courier.in_flight() == 1);
+}
+
 TEST_CASE("acknowledgements of another stream, damaged, or of seqs to come change nothing") {
   Bench bench;
   bench.courier.on_state(true);
@@ -55,7 +69,7 @@ TEST_CASE("acknowledgements of another stream, damaged, or of seqs to come chang
   CHECK(bench.spool.backlog() == 1);
   auto bytes = encode_ack(bench.spool.stream(), {{seq, 1, 0}});
   bytes.back() ^= 1;
-  bench.courier.on_down_ack(bytes.data(), bytes.size());
+  bench.courier.on_message(DownChannel::ack, bytes.data(), bytes.size());
   CHECK(bench.spool.backlog() == 1);
   bench.acknowledge(seq + 1, 200);
   bench.make_epochs(3);
@@ -314,7 +328,8 @@ TEST_CASE("an uplink that takes nothing loses nothing") {
   bench.make_epochs(3);
   CHECK_FALSE(bench.went_live);
   bench.uplink.full = false;
-  bench.courier.poll();
+  bench.pass(1.1);  // it is asked again without anything else happening
+  CHECK(count_of(bench, Channel::backlog) == 1);
   bench.serve();
   CHECK(bench.spool.backlog() == 0);
 }
@@ -325,7 +340,7 @@ TEST_CASE("a boot loses no backlog") {
   Spool again(bench.nor, {1, 2, 3});
   CHECK(again.mount() == Spool::Mount::ready);
   CHECK(again.backlog() == 300);
-  Courier courier(again, bench.uplink, bench.clock, "test 1", 5);
+  Courier courier(again, bench.uplink, bench.clock, bench.wall_clock, "test 1", 5);
   courier.on_state(true);
   courier.poll();
   CHECK(count_of(bench, Channel::backlog) == 1);
@@ -343,7 +358,7 @@ TEST_CASE("a random platform gets every epoch, each live once at most") {
     const auto answer = [&](unsigned percent) {
       for (; seen < bench.uplink.sent.size(); ++seen) {
         const Published message = bench.uplink.sent[seen];
-        if (message.channel == Channel::status || random() % 100 >= percent) {
+        if (!carries_epochs(message) || random() % 100 >= percent) {
           continue;
         }
         for (std::uint32_t i = 0; i < message.frame.slots.size(); ++i) {
@@ -374,20 +389,75 @@ TEST_CASE("a random platform gets every epoch, each live once at most") {
   }
 }
 
-TEST_CASE("the status says where the spool stands") {
+TEST_CASE("the status says where the spool stands and how the sensors are") {
   Bench bench;
   bench.courier.on_state(true);
   bench.make_epochs(2);
+  bench.courier.set_health(
+      {RadarFamily::mr60bha2, RadarState::presence_stuck, AccelState::ok, 0x68});
   bench.pass(301);
-  const auto statuses = bench.uplink.of(Channel::status);
-  REQUIRE(statuses.size() == 2);
-  const Json json(cJSON_Parse(statuses[1].text.c_str()), cJSON_Delete);
-  REQUIRE(json);
+  const Json json = parsed(bench.uplink.of(Channel::status).back());
   CHECK(text(json.get(), "state") == "online");
   CHECK(text(json.get(), "stream") == "5eed5eed5eed5eed");
   CHECK(number(json.get(), "oldest_seq") == 0);
   CHECK(number(json.get(), "next_seq") == 3);
   CHECK(number(json.get(), "backlog") == 2);
+  CHECK(number(json.get(), "overwritten") == 0);
+  CHECK(number(json.get(), "damaged") == 0);
   CHECK(text(json.get(), "firmware") == "test 1");
-  CHECK(text(json.get(), "clock") == "known");
+  CHECK(text(json.get(), "clock") == "sntp");
+  CHECK(text(json.get(), "radar") == "presence_stuck");
+  CHECK(text(json.get(), "radar_family") == "mr60bha2");
+  CHECK(text(json.get(), "accelerometer") == "ok");
+}
+
+TEST_CASE("the longest status fits, and a firmware's name is cut before the JSON is") {
+  TornNor nor(8, 1);
+  Spool spool(nor, {1, 2, ~std::uint64_t{0}});
+  spool.mount();
+  SimulatedClock clock;
+  WallClock wall_clock(clock, 0);
+  wall_clock.learn(ClockSource::platform, 1);
+  ScriptedUplink uplink(clock);
+  const std::string name(200, 'f');
+  Courier courier(spool, uplink, clock, wall_clock, name.c_str(), 1);
+  courier.set_health(
+      {RadarFamily::mr60bha2, RadarState::presence_stuck, AccelState::frozen, 1});
+  char json[Courier::kStatusSize];
+  const std::size_t size = courier.status("sleeping", json);
+  constexpr std::size_t kFiveNumbers = std::size_t{5} * 9;  // they have one digit here
+  CHECK(size + kFiveNumbers < Courier::kStatusSize);
+  CHECK(Json(cJSON_Parse(json), cJSON_Delete));
+}
+
+TEST_CASE("a change of the sensors' health is told at once, but at most once a minute") {
+  Bench bench;
+  bench.courier.on_state(true);
+  bench.pass(100);
+  CHECK(count_of(bench, Channel::status) == 1);
+  bench.courier.set_health({RadarFamily::r60abd1, RadarState::ok, AccelState::ok, 0x68});
+  bench.courier.poll();
+  REQUIRE(count_of(bench, Channel::status) == 2);
+  const Json json = parsed(bench.uplink.of(Channel::status).back());
+  CHECK(text(json.get(), "radar_family") == "r60abd1");
+  for (int i = 0; i < 59; ++i) {  // it comes and goes every second
+    bench.courier.set_health(i % 2 == 0 ? Health{} : Health{RadarFamily::r60abd1});
+    bench.pass(1);
+  }
+  CHECK(count_of(bench, Channel::status) == 2);
+  bench.pass(2);
+  CHECK(count_of(bench, Channel::status) == 3);
+  bench.pass(200);  // nothing changes: nothing is told
+  CHECK(count_of(bench, Channel::status) == 3);
+}
+
+TEST_CASE("a status that the uplink did not take is said again within a minute") {
+  Bench bench;
+  bench.uplink.full = true;
+  bench.courier.on_state(true);
+  bench.pass(30);
+  CHECK(count_of(bench, Channel::status) == 0);
+  bench.uplink.full = false;
+  bench.pass(31);
+  CHECK(count_of(bench, Channel::status) == 1);
 }

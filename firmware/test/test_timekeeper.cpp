@@ -32,6 +32,22 @@ TEST_CASE("an epoch off the grid begins a run of its own") {
   CHECK_FALSE(keeper.stamp(107000, kUtc + 107000).breaks);
 }
 
+TEST_CASE("small delays that add up begin a run before they shift the grid") {
+  Timekeeper keeper;
+  std::uint64_t start_ms = 0;
+  std::uint64_t grid_s = 0;
+  int runs = 0;
+  for (int k = 0; k < 1000; ++k, start_ms += 30100) {  // every epoch is 100 ms late
+    const EpochStamp stamp = keeper.stamp(start_ms, kUtc + start_ms);
+    runs += stamp.breaks ? 1 : 0;
+    grid_s = stamp.breaks || k == 0 ? stamp.tick_s : grid_s + 30;
+    REQUIRE(stamp.tick_s == grid_s);  // what the seq alone says within a run
+    REQUIRE(1000 * std::uint64_t{stamp.tick_s} + 1100 > start_ms);
+    REQUIRE(1000 * std::uint64_t{stamp.tick_s} < start_ms + 1100);
+  }
+  CHECK(runs == 166);
+}
+
 TEST_CASE("learning the clock begins a run; before it the time is unknown") {
   Timekeeper keeper;
   CHECK(keeper.stamp(0, 0).utc_s == 0);

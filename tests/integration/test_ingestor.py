@@ -32,6 +32,7 @@ from noctis.storage import dead_letters, devices, migrate, tenants
 from noctis.storage.engine import create, transaction
 from noctis.storage.models import metadata
 from noctis.storage.server import PostgresServer
+from noctis.time_exchange import decode_reply, encode_request
 from tests.integration.broker_fixtures import (
     Client,
     eventually,
@@ -271,6 +272,46 @@ def test_a_flood_goes_into_few_transactions_and_is_acknowledged_to_the_last_epoc
             assert {it.code for it in ranges} == {STORED}
     assert stored(database) == seqs(1, 6400, ord("1")) + seqs(1, 6400, ord("2"))
     assert ingestor.metric("noctis_ingest_batches_total") - before < 100
+
+
+def test_a_device_is_told_the_time_even_while_the_database_is_away(
+    broker: MosquittoServer, ingestor: Running, own_postgres: PostgresServer
+) -> None:
+    asked = topics.up(D1, "time")
+    counted = ingestor.metric("noctis_ingest_time_requests_total")
+    with Device(broker.port) as device, Client(broker.port, str(D2)) as other:
+        for one, name in ((device, D1), (other, D2)):
+            one.subscribe(topics.time(name), 0)
+        with frozen(own_postgres):
+            device.send(frame(1))  # keeps the database's thread waiting
+            waits = []
+            for sent in range(20):
+                start = time.monotonic()
+                device.publish(asked, encode_request(sent), qos=0)
+                reply = decode_reply(device.next(2.0).payload)
+                waits.append(time.monotonic() - start)
+                assert reply.sent == sent
+                assert abs(reply.utc_ms / 1000 - time.time()) < 1.0
+            assert sorted(waits)[10] < 0.25
+        device.acked(1)
+        assert other.topics() == []
+    assert ingestor.metric("noctis_ingest_time_requests_total") == counted + 20
+
+
+def test_what_is_no_request_for_the_time_is_counted_and_forgotten(
+    broker: MosquittoServer, ingestor: Running, database: Engine
+) -> None:
+    before = ingestor.metric("noctis_ingest_time_rejected_total")
+    with Device(broker.port) as device:
+        device.subscribe(topics.time(D1), 0)
+        for number in range(200):
+            device.publish(topics.up(D1, "time"), f"what time is it? {number}".encode(), qos=1)
+        device.publish(f"noctis/v1/up/0/{D1}/time", encode_request(1), qos=1)
+        device.publish(topics.up(D1, "time"), encode_request(7), qos=0)
+        assert decode_reply(device.next().payload).sent == 7
+        assert device.hears_nothing(0.3)
+    assert ingestor.metric("noctis_ingest_time_rejected_total") == before + 201
+    assert letters(database) == []
 
 
 @pytest.mark.parametrize("victim", ["server", "everything"])

@@ -20,7 +20,8 @@ std::uint64_t Timekeeper::expected_utc_ms(std::uint64_t start_ms) const {
 
 std::optional<RunReason> Timekeeper::broken(std::uint64_t start_ms,
                                             std::uint64_t utc_ms) const {
-  if (distance(start_ms, last_ms_ + kEpochMs) > kGridTolerance) {
+  // Against the grid, not against the epoch before: small delays that add up must not shift it.
+  if (distance(start_ms, anchor_ms_ + std::uint64_t{epochs_} * kEpochMs) > kGridTolerance) {
     return RunReason::grid;
   }
   if (utc_ms == 0) {
@@ -44,12 +45,11 @@ EpochStamp Timekeeper::stamp(std::uint64_t start_ms, std::uint64_t utc_ms) {
     // A clock that is lost again is carried on by the monotonic one.
     anchor_utc_ms_ = utc_ms != 0 ? utc_ms : expected_utc_ms(start_ms);
     anchor_ms_ = start_ms;
+    epochs_ = 0;
     begun_ = true;
   }
-  last_ms_ = start_ms;
-  const auto epochs =
-      static_cast<std::uint32_t>((start_ms - anchor_ms_ + kEpochMs / 2) / kEpochMs);
-  const std::uint32_t grid_s = epochs * (kEpochMs / 1000);
+  const std::uint32_t grid_s = epochs_ * (kEpochMs / 1000);
+  ++epochs_;
   return {seconds(anchor_ms_) + grid_s,
           anchor_utc_ms_ == 0 ? 0 : seconds(anchor_utc_ms_) + grid_s, breaks};
 }

@@ -1,4 +1,4 @@
-// The device's two clocks.
+// The device's monotonic clock. UTC is the WallClock's.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@ class Clock {
   Clock& operator=(const Clock&) = delete;
   virtual ~Clock() = default;
 
-  virtual std::uint64_t monotonic_ms() const = 0;  // since boot
-  virtual std::uint64_t utc_ms() const = 0;        // since 1970; 0: unknown
+  // Since boot; 64 bits, so that it never wraps (32 do after 49.7 days).
+  virtual std::uint64_t monotonic_ms() const = 0;
 };
 
 }  // namespace noctis

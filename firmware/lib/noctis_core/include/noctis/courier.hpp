@@ -9,9 +9,13 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "noctis/backoff.hpp"
 #include "noctis/clock.hpp"
+#include "noctis/health.hpp"
 #include "noctis/spool.hpp"
+#include "noctis/time_exchange.hpp"
 #include "noctis/uplink.hpp"
+#include "noctis/wall_clock.hpp"
 
 namespace noctis {
 
@@ -19,33 +23,39 @@ class Courier {
  public:
   static constexpr std::size_t kLiveWindow = 8;     // messages in flight
   static constexpr std::size_t kBacklogWindow = 4;  // frames in flight while all goes well
-  static constexpr std::uint64_t kPatienceMs = 30'000;
-  static constexpr std::uint64_t kMostPatienceMs = 900'000;
   static constexpr std::uint64_t kRefusedMs = 3'600'000;
+  static constexpr std::uint64_t kRetryMs = 1000;  // of an uplink that took nothing
   static constexpr std::uint64_t kStatusMs = 300'000;
-  static constexpr std::size_t kStatusSize = 256;
+  static constexpr std::uint64_t kStatusPauseMs = 60'000;  // however often something changes
+  static constexpr std::size_t kStatusSize = 384;
+  static constexpr std::size_t kMostFirmware = 64;  // characters of its name in the status
 
-  // `seed` only spreads the devices' repeats.
-  Courier(Spool& spool, Uplink& uplink, const Clock& clock, const char* firmware,
-          std::uint64_t seed)
+  // `firmware`: name and version, [A-Za-z0-9 ._-]. `seed` only spreads the devices' repeats.
+  Courier(Spool& spool, Uplink& uplink, const Clock& clock, WallClock& wall_clock,
+          const char* firmware, std::uint64_t seed)
       : spool_(spool),
         uplink_(uplink),
         clock_(clock),
+        wall_clock_(wall_clock),
         firmware_(firmware),
-        random_(seed | 1U) {}
+        backoff_(seed),
+        time_(wall_clock, uplink, clock, seed) {}
 
   // The connection came up, or went down.
   void on_state(bool up);
   // The broker has message `id`: from now on it is the platform's silence that counts.
   void on_ack(int id);
-  // An acknowledgement of the platform.
-  void on_down_ack(const std::uint8_t* data, std::size_t size);
+  // A message of the platform.
+  void on_message(DownChannel channel, const std::uint8_t* data, std::size_t size);
 
   // The epoch append() just returned. False if it could not go out live: it is backlog then.
   bool epoch_made(std::uint32_t seq);
   // Sends what is due. Call it after anything happened, and at wake_ms().
   void poll();
   std::uint64_t wake_ms() const;
+
+  // What the epoch made last showed of the sensors; a change is told within a minute.
+  void set_health(const Health& health) { health_ = health; }
 
   bool up() const { return up_; }
   std::size_t live_in_flight() const { return count(Kind::live); }
@@ -61,9 +71,16 @@ class Courier {
   struct Message {
     Kind kind = Kind::none;
     int id = 0;
+    std::uint64_t stream = 0;
     std::uint32_t first = 0;
     std::uint32_t last = 0;
     std::uint64_t deadline_ms = 0;
+  };
+
+  // What of the status is worth to be told before its time.
+  struct Told {
+    Health health;
+    ClockSource source = ClockSource::unknown;
   };
 
   std::size_t count(Kind kind) const;
@@ -72,25 +89,34 @@ class Courier {
   void forget_all();
   void expire(std::uint64_t now_ms);
   void send_backlog();
+  void send_status();
+  void sweep_again();
+  void take_ack(const std::uint8_t* data, std::size_t size);
   std::uint32_t sweep_limit() const;
   void answered();
-  bool overlaps(const Message& message, const AckRange& range) const;
-  void take_done(const Ack& ack, const AckRange& range);
-  void take_refused(const AckRange& range);
-  std::uint64_t deadline();
+  bool overlaps(const Message& message, std::uint64_t stream, const AckRange& range) const;
+  void take_done(std::uint64_t stream, const AckRange& range);
+  void take_refused(std::uint64_t stream, const AckRange& range);
+  std::uint64_t deadline() { return clock_.monotonic_ms() + backoff_.pause_ms(); }
 
   Spool& spool_;
   Uplink& uplink_;
   const Clock& clock_;
+  const WallClock& wall_clock_;
   const char* firmware_;
-  std::uint64_t random_;
+  Backoff backoff_;
+  TimeExchange time_;
   bool up_ = false;
   std::array<Message, kLiveWindow + kBacklogWindow> messages_{};
   // Everything below it that is not done is in flight or was refused.
   std::uint32_t cursor_ = 0;
   std::size_t window_ = 1;
-  std::uint64_t patience_ms_ = kPatienceMs;
+  std::uint64_t backlog_due_ms_ = 0;    // no frame of it goes out before
+  std::uint32_t refusals_ = 0;          // of backlog, one after another
   std::uint64_t retry_refused_ms_ = 0;  // 0: nothing was refused
+  Health health_;
+  Told told_;
+  std::uint64_t told_ms_ = 0;
   std::uint64_t status_due_ms_ = 0;
   Frame frame_;  // what is being sent
 };

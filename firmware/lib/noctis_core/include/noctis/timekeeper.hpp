@@ -1,4 +1,6 @@
 // Decides when a new time base (RUN) begins: times live nowhere else.
+//
+// Holds for 8.5 years of uptime (a RUN's tick_s has 28 bits) and until 2106 (its utc_s, 32).
 #pragma once
 
 #include <cstdint>
@@ -20,7 +22,7 @@ class Timekeeper {
   bool begun_ = false;
   std::uint64_t anchor_ms_ = 0;      // start of the run's first epoch
   std::uint64_t anchor_utc_ms_ = 0;  // 0: unknown
-  std::uint64_t last_ms_ = 0;
+  std::uint32_t epochs_ = 0;         // of the run so far
 };
 
 }  // namespace noctis

@@ -1,0 +1,29 @@
+#include "noctis/uplink.hpp"
+
+namespace noctis {
+
+const char* name_of(Channel channel) {
+  switch (channel) {
+    case Channel::epochs:
+      return "epochs";
+    case Channel::backlog:
+      return "backlog";
+    case Channel::status:
+      return "status";
+    case Channel::time:
+      break;
+  }
+  return "time";
+}
+
+std::optional<DownChannel> down_channel(std::string_view name) {
+  if (name == "ack") {
+    return DownChannel::ack;
+  }
+  if (name == "time") {
+    return DownChannel::time;
+  }
+  return std::nullopt;  // of a later version
+}
+
+}  // namespace noctis
