@@ -47,6 +47,8 @@ def to_artefact(classifier: Pipeline) -> bytes:
             target_opset=OPSET,
         )
     graph.doc_string = ""
+    # They come out of a set, in an order that changes from one process to the next.
+    graph.opset_import.sort(key=lambda opset: opset.domain)
     return bytes(graph.SerializeToString(deterministic=True))
 
 

@@ -36,6 +36,38 @@ Signal breaths(std::vector<double> lengths, std::vector<double> amplitudes) {
   };
 }
 
+// When phases are said, in ms from the start of the epoch: every `step_ms` of [from, to).
+std::vector<std::uint32_t> every(std::uint32_t step_ms, std::uint32_t from_ms = 0,
+                                 std::uint32_t to_ms = kEpochMs) {
+  std::vector<std::uint32_t> times;
+  for (std::uint32_t ms = from_ms; ms < to_ms; ms += step_ms) {
+    times.push_back(ms);
+  }
+  return times;
+}
+
+void say(Breathing& breathing, const Signal& wave, const std::vector<std::uint32_t>& times) {
+  for (const std::uint32_t ms : times) {
+    breathing.add(ms, static_cast<float>(wave(ms / 1000.0)));
+  }
+}
+
+BreathingSummary heard(const Signal& wave, const std::vector<std::uint32_t>& times) {
+  Breathing breathing;
+  say(breathing, wave, times);
+  return breathing.finish();
+}
+
+// Within a step of their codes of each other.
+void check_alike(const BreathingSummary& a, const BreathingSummary& b) {
+  CHECK(std::fabs(a.rate_sd - b.rate_sd) <= kFeatures[rr_sd].step);
+  CHECK(std::fabs(a.regularity - b.regularity) <= kFeatures[rr_regularity].step);
+  CHECK(std::fabs(a.amplitude_cv - b.amplitude_cv) <= kFeatures[resp_amp_cv].step);
+}
+
+const Signal kEven = breaths({4.0}, {1.0});
+const Signal kUneven = breaths({3.0, 5.0, 4.0}, {1.0, 0.7, 1.4});
+
 }  // namespace
 
 TEST_CASE("even breathing is regular, with no spread of rate or amplitude") {
@@ -142,4 +174,76 @@ TEST_CASE("fast and slow breaths are both recognised") {
     CAPTURE(length);
     CHECK(bench.value(rr_regularity) > 0.9);
   }
+}
+
+TEST_CASE("five phases a second say the same as eight, and so do those at odd moments") {
+  std::vector<std::uint32_t> odd;
+  for (std::uint32_t k = 0; k < 240; ++k) {
+    odd.push_back(125 * k + (k * 2654435761U >> 16U) % 120);
+  }
+  for (const Signal& wave :
+       {kEven, kUneven, breaths({2.0, 2.4}, {1.0}), breaths({7.0}, {1.0})}) {
+    const BreathingSummary eight = heard(wave, every(125));
+    check_alike(heard(wave, every(200)), eight);
+    check_alike(heard(wave, every(200, 70)), eight);
+    check_alike(heard(wave, odd), eight);
+  }
+}
+
+TEST_CASE("whether a waveform is judged depends on the time it covers, not on its rate") {
+  for (const std::uint32_t step_ms : {50U, 125U, 200U, 500U}) {
+    CAPTURE(step_ms);
+    CHECK(std::isnan(heard(kEven, every(step_ms, 0, 22000)).regularity));
+    CHECK(heard(kEven, every(step_ms, 0, 23000)).regularity > 0.95);
+  }
+  CHECK(std::isnan(heard(kEven, every(1200)).regularity));
+}
+
+TEST_CASE("a pause of at most a second is bridged") {
+  std::vector<std::uint32_t> times;
+  for (const std::uint32_t ms : every(100)) {
+    if (ms % 5000 < 4100 || ms % 5000 > 4900) {
+      times.push_back(ms);
+    }
+  }
+  check_alike(heard(kEven, times), heard(kEven, every(125)));
+}
+
+TEST_CASE("a longer pause is no breath, and the radar may come back with another zero") {
+  const Signal moved = [](double t_s) { return kEven(t_s) + (t_s < 14.0 ? 0.0 : 50.0); };
+  for (const std::uint32_t step_ms : {125U, 200U}) {
+    std::vector<std::uint32_t> times = every(step_ms, 0, 13000);
+    const auto after = every(step_ms, 17800);
+    times.insert(times.end(), after.begin(), after.end());
+    const BreathingSummary summary = heard(moved, times);
+    CHECK(summary.rate_sd < 0.3);
+    CHECK(summary.amplitude_cv < 0.05);
+    CHECK(summary.regularity > 0.9);
+  }
+}
+
+TEST_CASE("a phase at the end of an epoch is bridged to the first of the next one") {
+  Breathing breathing;
+  say(breathing, kEven, every(200));
+  breathing.finish();
+  say(breathing, kEven, every(200, 600, 22700));
+  CHECK(breathing.finish().regularity > 0.95);
+  say(breathing, kEven, every(200, 600, 22700));
+  CHECK(std::isnan(breathing.finish().regularity));
+}
+
+TEST_CASE("a phase that is older than the one before is left out") {
+  std::vector<std::uint32_t> times;
+  for (const std::uint32_t ms : every(110)) {
+    times.push_back(ms);
+    times.push_back(ms > 3000 ? ms - 2000 : 0);
+  }
+  check_alike(heard(kEven, times), heard(kEven, every(125)));
+}
+
+TEST_CASE("a waveform without three whole breaths has no spread, but may be regular") {
+  const BreathingSummary slow = heard(breaths({9.5}, {1.0}), every(125));
+  CHECK(std::isnan(slow.rate_sd));
+  CHECK(std::isnan(slow.amplitude_cv));
+  CHECK(slow.regularity > 0.9);
 }

@@ -28,7 +28,7 @@ from training.datasets import (
 
 pytest.importorskip("sklearn", reason="the extra 'train' is not installed")
 
-from training import trees
+from training import export, trees
 from training.features import Table, motion_columns, stack, tabulate, without_motion
 from training.train import Order, make_model, train
 from training.trees import Parameters, cross_validate, fit
@@ -94,6 +94,22 @@ def test_training_twice_with_one_seed_gives_the_same_bytes(
     assert first.files[ARTEFACT] == second.files[ARTEFACT] != other.files[ARTEFACT]
     assert first.figures == second.figures
     assert digest_of(tmp_path / "first" / ARTEFACT) == first.files[ARTEFACT]
+
+
+def test_the_artefacts_bytes_do_not_depend_on_the_order_of_a_set(
+    tables: list[Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = fit(tables, TINY)
+    artefact = export.to_artefact(classifier)
+    convert = export.to_onnx
+
+    def turned(*args: object, **options: object) -> object:
+        graph = convert(*args, **options)
+        graph.opset_import.reverse()
+        return graph
+
+    monkeypatch.setattr(export, "to_onnx", turned)
+    assert export.to_artefact(classifier) == artefact
 
 
 def test_no_subject_is_tested_on_a_model_that_knows_them(
