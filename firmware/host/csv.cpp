@@ -5,6 +5,7 @@
 
 #include "noctis/quantise.hpp"
 #include "sensors.hpp"
+#include "signals.hpp"
 
 namespace noctis::host {
 namespace {
@@ -50,6 +51,15 @@ int print_csv(const Night& night, std::FILE* out) {
     written = write(row(k, night.stages[k], epoch), out);
   }
   return written && std::fflush(out) == 0 ? 0 : 1;
+}
+
+int print_csv_of_signals(const std::string& path, std::FILE* out, std::string& error) {
+  bool written = write(header(), out);
+  std::size_t k = 0;
+  const auto print = [&](const Epoch& epoch) {
+    written = write(row(k++, NightStage::unscored, epoch), out) && written;
+  };
+  return read_signals(path, print, error) && written && std::fflush(out) == 0 ? 0 : 1;
 }
 
 }  // namespace noctis::host

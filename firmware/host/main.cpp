@@ -10,6 +10,7 @@
 #include "fleet.hpp"
 #include "night.hpp"
 #include "options.hpp"
+#include "signals.hpp"
 
 namespace {
 
@@ -35,6 +36,23 @@ int play(const noctis::host::Options& options) {
   return 0;
 }
 
+// Prints the table that was asked for.
+int print(const noctis::host::Options& options) {
+  using namespace noctis::host;
+  std::string error;
+  if (!options.signals_file.empty()) {
+    const int result = print_csv_of_signals(options.signals_file, stdout, error);
+    return error.empty() ? result : complain(error);
+  }
+  const auto night = options.night.empty()
+                         ? std::optional(make_up_night(options.seed, options.hours))
+                         : load_night(options.night, error);
+  if (!night) {
+    return complain(error);
+  }
+  return options.csv ? print_csv(*night, stdout) : print_signals(*night, stdout);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -51,12 +69,8 @@ int main(int argc, char** argv) {
     std::fputs(kUsage, stdout);
     return 0;
   }
-  if (options->csv) {
-    if (options->night.empty()) {
-      return print_csv(make_up_night(options->seed, options->hours), stdout);
-    }
-    const auto night = load_night(options->night, error);
-    return night ? print_csv(*night, stdout) : complain(error);
+  if (options->csv || options->signals) {
+    return print(*options);
   }
   return play(*options);
 }

@@ -13,7 +13,8 @@ const char* const kUsage =
     R"(noctis-device: a virtual Noctis device, the firmware's core on this machine
 
   noctis-device --tenant T --device D --nor FILE --log FILE [options]
-  noctis-device --to csv [--night DIR | --seed N --hours H]
+  noctis-device --to csv|signals [--night DIR | --seed N --hours H]
+  noctis-device --to csv --signals FILE
   noctis-device capacity [--json] [--image FILE]
 
 The night
@@ -26,6 +27,8 @@ The night
   --once                end when all that was made is acknowledged
   --offline             no network: play the night into the spool and end
   --to csv              print the epochs as CSV instead; no network, no spool
+  --to signals          print what the sensors say: ms,radar,hex or ms,accel,x,y,z (LSB)
+  --signals FILE        with --to csv: feed the firmware these signals
 The device
   --tenant T, --device D   1 to 32 of a-z, 0-9 and '-'
   --nor FILE            its flash chip; with --log and --devices the file names get a suffix
@@ -95,6 +98,7 @@ std::map<std::string_view, Reader> readers(Options& options) {
       {"--nor", text_into(options.nor)},
       {"--log", text_into(options.log)},
       {"--night", text_into(options.night)},
+      {"--signals", text_into(options.signals_file)},
       {"--port", integer_into(options.port, 1, 65535, "a port, 1 to 65535")},
       {"--devices", integer_into(options.devices, 1, 9999, "a number, 1 to 9999")},
       {"--seed",
@@ -135,14 +139,18 @@ std::map<std::string_view, Reader> readers(Options& options) {
       {"--to",
        {[&options](const std::string& text) {
           options.csv = text == "csv";
-          return options.csv;
+          options.signals = text == "signals";
+          return options.csv || options.signals;
         },
-        "csv"}},
+        "csv or signals"}},
   };
 }
 
 std::optional<std::string> complaint(const Options& options) {
-  if (options.csv || options.help) {
+  if (!options.signals_file.empty() && (!options.csv || !options.night.empty())) {
+    return "--signals is for --to csv, and instead of --night";
+  }
+  if (options.csv || options.signals || options.help) {
     return std::nullopt;
   }
   for (const auto& [name, value] :

@@ -24,7 +24,9 @@ struct Options {
   bool clock_faults = false;
   bool once = false;
   bool offline = false;
-  bool csv = false;
+  bool csv = false;          // print epochs,
+  bool signals = false;      // or the sensors' signals
+  std::string signals_file;  // the epochs of these instead of a night's
   int devices = 1;
   bool help = false;
 };

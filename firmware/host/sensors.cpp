@@ -161,7 +161,8 @@ std::int64_t first_tick(double from_s, std::int64_t period_ms) {
 
 }  // namespace
 
-SensorFeed::SensorFeed(const Night& night) : night_(night) {
+SensorFeed::SensorFeed(const Night& night, SensorListener* listener)
+    : night_(night), listener_(listener) {
   lay_breaths();
   lay_turns();
 }
@@ -260,6 +261,9 @@ void SensorFeed::radar_tick(std::int64_t ms, std::size_t epoch, EpochBuilder& bu
     frames.add_floats<1>(0x0A14, {present ? breath_rate_before(index) : 0.0F});
   }
   builder.radar(static_cast<std::uint32_t>(ms), frames.data(), frames.size());
+  if (listener_ != nullptr) {
+    listener_->radar(static_cast<std::uint32_t>(ms), frames.data(), frames.size());
+  }
 }
 
 void SensorFeed::accel_tick(std::int64_t ms, std::size_t epoch, EpochBuilder& builder) {
@@ -279,6 +283,9 @@ void SensorFeed::accel_tick(std::int64_t ms, std::size_t epoch, EpochBuilder& bu
   const std::uint64_t bits = mix(night_.seed ^ static_cast<std::uint64_t>(ms) << 16U);
   const AccelSample sample = sense(gravity_at(epoch, in_epoch), movement_.axis, along, bits);
   builder.acceleration(static_cast<std::uint32_t>(ms), sample);
+  if (listener_ != nullptr) {
+    listener_->acceleration(static_cast<std::uint32_t>(ms), sample);
+  }
 }
 
 // The newest recorded rate while it is fresh, else 0: none.

@@ -8,6 +8,7 @@
 
 #include "night.hpp"
 #include "noctis/epoch_builder.hpp"
+#include "signals.hpp"
 
 namespace noctis::host {
 
@@ -16,7 +17,8 @@ namespace noctis::host {
 // must outlive the feed.
 class SensorFeed {
  public:
-  explicit SensorFeed(const Night& night);
+  // Whatever is fed is told to the listener as well.
+  explicit SensorFeed(const Night& night, SensorListener* listener = nullptr);
 
   // Feeds all samples of [from_s, to_s) of the night; now_ms is the night's time in ms.
   void play(double from_s, double to_s, EpochBuilder& builder);
@@ -46,6 +48,7 @@ class SensorFeed {
   [[nodiscard]] AccelSample gravity_at(std::size_t epoch, double second) const;
 
   const Night& night_;
+  SensorListener* listener_;
   std::vector<Breath> breaths_;       // of the whole night, ascending; empty without breathing
   std::vector<AccelSample> gravity_;  // after each epoch, in g
   Movement movement_;

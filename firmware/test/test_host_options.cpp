@@ -58,6 +58,17 @@ TEST_CASE("CSV needs neither a device nor files") {
   CHECK(options->night == "folder");
 }
 
+TEST_CASE("signals are printed, or played instead of a night") {
+  std::string error;
+  CHECK(parse({"--to", "signals"}, error)->signals);
+  const auto played = parse({"--to", "csv", "--signals", "file"}, error);
+  REQUIRE(played);
+  CHECK(played->signals_file == "file");
+  CHECK_FALSE(parse({"--to", "signals", "--signals", "file"}, error));
+  CHECK(error == "--signals is for --to csv, and instead of --night");
+  CHECK_FALSE(parse({"--to", "csv", "--signals", "file", "--night", "folder"}, error));
+}
+
 TEST_CASE("what is wrong is named, with what would be right") {
   const std::vector<std::pair<std::vector<const char*>, const char*>> cases = {
       {{"--port", "0"}, "--port needs a port, 1 to 65535, not '0'"},
