@@ -1,0 +1,194 @@
+"""Write the corpus: a few good and bad inputs of each target, named by what they are."""
+
+import math
+import struct
+import zlib
+from pathlib import Path
+
+CORPUS = Path(__file__).parent / "corpus"
+
+
+def parity(data: bytes) -> int:
+    """Return the MR60BHA2's check of some bytes."""
+    check = 0xFF
+    for byte in data:
+        check ^= byte
+    return check
+
+
+def seeed(kind: int, data: bytes) -> bytes:
+    """Return a frame of the MR60BHA2."""
+    header = struct.pack(">BHHH", 1, 7, len(data), kind)
+    return header + bytes([parity(header)]) + data + bytes([parity(data)])
+
+
+def micradar(kind: int, data: bytes) -> bytes:
+    """Return a frame of the `53 59` family."""
+    frame = b"\x53\x59" + struct.pack(">HH", kind, len(data)) + data
+    return frame + bytes([sum(frame) & 0xFF]) + b"\x54\x43"
+
+
+def floats(*values: float) -> bytes:
+    """Return single-precision numbers, little-endian."""
+    return struct.pack(f"<{len(values)}f", *values)
+
+
+def broken(frame: bytes, at: int) -> bytes:
+    """Return the frame with one byte wrong."""
+    return frame[:at] + bytes([frame[at] ^ 0x10]) + frame[at + 1 :]
+
+
+SEEED = {
+    "presence": seeed(0x0F09, b"\x01"),
+    "presence-of-two": seeed(0x0F09, b"\x02"),
+    "phases": seeed(0x0A13, floats(1.5, -0.25, 0.125)),
+    "phases-nan": seeed(0x0A13, floats(1.5, float("nan"), 0.125)),
+    "phases-short": seeed(0x0A13, floats(1.5, -0.25)),
+    "breath-rate": seeed(0x0A14, floats(14)),
+    "breath-rate-absurd": seeed(0x0A14, floats(900)),
+    "heart-rate": seeed(0x0A15, floats(72.5)),
+    "heart-rate-short": seeed(0x0A15, b"\x42"),
+    "distance": seeed(0x0A16, struct.pack("<If", 1, 80)),
+    "distance-short": seeed(0x0A16, b"\x01"),
+    "targets-unknown": seeed(0x0A04, bytes(20)),
+}
+MICRADAR = {
+    "presence": micradar(0x8001, b"\x01"),
+    "presence-of-two": micradar(0x8001, b"\x02"),
+    "movement": micradar(0x8003, b"\x23"),
+    "movement-short": micradar(0x8003, b""),
+    "distance": micradar(0x8004, b"\x00\x6b"),
+    "distance-short": micradar(0x8004, b"\x6b"),
+    "breath-rate": micradar(0x8102, b"\x0e"),
+    "breath-rate-absurd": micradar(0x8102, b"\xff"),
+    "breath-wave": micradar(0x8105, bytes([100, 120, 128, 140, 150])),
+    "breath-wave-short": micradar(0x8105, bytes([100, 120])),
+    "heart-rate": micradar(0x8502, b"\x48"),
+    "heart-rate-absurd": micradar(0x8502, b"\x02"),
+    "heartbeat": micradar(0x0101, b"\x0f"),
+}
+
+
+def family(frames: dict[str, bytes], length_at: int) -> dict[str, bytes]:
+    """Return good frames, and what noise on a wire makes of them."""
+    heart = frames["heart-rate"]
+    return frames | {
+        "all-in-a-row": b"".join(frames.values()),
+        "wrong-first-byte": broken(heart, 0) + heart,
+        "wrong-length": broken(heart, length_at) + heart * 4,
+        "wrong-data": broken(heart, len(heart) - 4) + heart,
+        "wrong-last-byte": broken(heart, len(heart) - 1) + heart,
+        "torn": heart[:-3] + heart * 2,
+        "frame-in-a-frame": heart[:5] + heart + heart[5:],
+        "garbage-first": bytes(range(256)) + heart,
+    }
+
+
+def step(kind: int, data: bytes = b"") -> bytes:
+    """Return a step of the target epoch_builder."""
+    return bytes([kind, len(data)]) + data
+
+
+def pause(units: bytes) -> bytes:
+    """Return a step that lets 97 ms a unit pass."""
+    return step(5, units)
+
+
+END = step(6)
+
+
+def second(tick: int) -> bytes:
+    """Return a second of a sleeper before an MR60BHA2, with the accelerometer."""
+    moving = [0.002 * ((7 * i + tick) % 5) for i in range(20)]
+    samples = b"".join(floats(wobble, 0.0, 1.0) for wobble in moving)
+    said = {0x0F09: b"\x01", 0x0A15: floats(60 + tick % 7), 0x0A14: floats(14)}
+    said[0x0A13] = floats(0, 0.3 * (tick % 4), 0.1)
+    frames = b"".join(step(1, struct.pack(">H", kind) + data) for kind, data in said.items())
+    return frames + step(3, samples) + pause(b"\x05")
+
+
+def other_second(tick: int) -> bytes:
+    """Return the same before the `53 59` family."""
+    wave = bytes((100 + 10 * ((tick + i) % 6)) for i in range(5))
+    said = {0x8003: b"\x01", 0x8105: wave, 0x8502: b"\x48", 0x8102: b"\x0e"}
+    frames = b"".join(step(2, struct.pack(">H", kind) + data) for kind, data in said.items())
+    return frames + pause(b"\x0a")
+
+
+def breathing() -> bytes:
+    """Return half a minute of phases at 8 Hz."""
+    phases = [floats(0, math.sin(i / 5) * (1 + 0.2 * math.sin(i / 40)), 0) for i in range(245)]
+    return b"".join(step(1, b"\x0a\x13" + phase) + pause(b"\x01") for phase in phases)
+
+
+def tossing() -> bytes:
+    """Return half a minute of a sleeper who now and then tosses."""
+    samples = bytearray()
+    for i in range(1500):
+        swing = round(8 * math.sin(i)) if i // 200 % 2 else i % 2
+        samples += bytes((128 + swing, 128, 160))
+    return b"".join(
+        step(4, bytes(samples[at : at + 150])) for at in range(0, len(samples), 150)
+    )
+
+
+def held(kind: int, frame: bytes, times: int) -> bytes:
+    """Return a radar that says one thing every 4.4 s."""
+    return (step(kind, frame) + pause(b"\x2d")) * times
+
+
+def nights() -> dict[str, bytes]:
+    """Return inputs of the target epoch_builder."""
+    seeed_epoch = b"".join(map(second, range(30))) + END
+    micradar_epoch = b"".join(map(other_second, range(30))) + END
+    return {
+        "mr60bha2": seeed_epoch,
+        "r60abd1": micradar_epoch,
+        "replaced": seeed_epoch + pause(b"\xff") + micradar_epoch,
+        "bytes-of-both": step(0, SEEED["heart-rate"] * 8) + step(0, MICRADAR["heart-rate"] * 8),
+        "every-frame": b"".join(step(0, frame) for frame in SEEED.values()) * 2 + END,
+        "every-other-frame": b"".join(step(0, frame) for frame in MICRADAR.values()) * 2 + END,
+        "phases-frozen": second(1) * 40 + END,
+        "wave-frozen": other_second(1) * 40 + END,
+        "wave-flat": held(2, b"\x81\x05" + bytes([128] * 5), 9) + END,
+        "rate-stuck": held(1, b"\x0a\x15" + floats(60), 150) + END,
+        "presence-stuck": held(1, b"\x0f\x09\x01", 150) + END,
+        "breathing": held(1, b"\x0a\x15" + floats(60), 1) + breathing() + END,
+        "tossing": tossing() + END,
+        "silent": pause(b"\xff") + END,
+    }
+
+
+def acknowledgement(*ranges: tuple[int, int, int]) -> bytes:
+    """Return an acknowledgement of a stream's ranges."""
+    body = struct.pack("<BBQ", 1, len(ranges), 0x0123456789ABCDEF)
+    body += b"".join(struct.pack("<IBB", *entry) for entry in ranges)
+    return body + struct.pack("<I", zlib.crc32(body))
+
+
+ACKS = {
+    "one-range": acknowledgement((7, 8, 0)),
+    "three-ranges": acknowledgement((7, 8, 0), (900, 64, 2), (4294967295, 1, 1)),
+    "no-range": acknowledgement(),
+    "wrong-checksum": broken(acknowledgement((7, 8, 0)), 18),
+    "cut": acknowledgement((7, 8, 0))[:-5],
+}
+
+
+def main() -> None:
+    """Write every input into its target's folder."""
+    corpora = {
+        "mr60bha2": family(SEEED, 4),
+        "r60abd1": family(MICRADAR, 5),
+        "epoch_builder": nights(),
+        "ack": ACKS,
+    }
+    for target, inputs in corpora.items():
+        folder = CORPUS / target
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in inputs.items():
+            (folder / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()
