@@ -9,7 +9,6 @@
 
 namespace {
 
-// An input is tried as it is, and once more with a good checksum at its end.
 void check_ack(const std::uint8_t* data, std::size_t size) {
   const auto ack = noctis::Ack::parse(data, size);
   if (!ack) {
@@ -27,6 +26,7 @@ void check_ack(const std::uint8_t* data, std::size_t size) {
 
 }  // namespace
 
+// An input is tried as it is, and once more with a good checksum at its end.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   check_ack(data, size);
   if (size < 4) {

@@ -175,6 +175,20 @@ ACKS = {
 }
 
 
+def time_reply(version: int) -> bytes:
+    """Return a reply of the time."""
+    body = struct.pack("<B3xQQ", version, 0x0123456789ABCDEF, 1_800_000_000_000)
+    return body + struct.pack("<I", zlib.crc32(body))
+
+
+TIME_REPLIES = {
+    "reply": time_reply(1),
+    "later-version": time_reply(2),
+    "wrong-checksum": broken(time_reply(1), 21),
+    "cut": time_reply(1)[:-1],
+}
+
+
 def main() -> None:
     """Write every input into its target's folder."""
     corpora = {
@@ -182,6 +196,7 @@ def main() -> None:
         "r60abd1": family(MICRADAR, 5),
         "epoch_builder": nights(),
         "ack": ACKS,
+        "time_reply": TIME_REPLIES,
     }
     for target, inputs in corpora.items():
         folder = CORPUS / target
