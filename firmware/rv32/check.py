@@ -32,7 +32,11 @@ MACHINE = (
 TIMEOUT_S = 300
 SHARED = ("epoch", "spool", "status")  # lines that must be the same on every machine
 NO_HEAP = ("malloc", "calloc", "realloc", "free", "_Znw", "_Zna", "_Zdl", "_Zda")
-COLUMNS = {"sizeof": ("bytes",), "measured": ("instructions", "stack_bytes")}
+COLUMNS = {
+    "sizeof": ("bytes",),
+    "measured": ("instructions", "stack_bytes"),
+    "flash": ("reads", "bytes"),
+}
 
 Report = dict[str, Any]
 

@@ -12,6 +12,9 @@ std::uint32_t failures();
 
 void check_codecs();
 void check_epochs();
+void check_spool();
+void check_device();
 void measure_sizes();
+void measure_spool();
 
 }  // namespace noctis::target

@@ -70,6 +70,12 @@ bool good(const FeatureVector& golden) {
   return quantise(golden.feature, golden.value) == golden.code;
 }
 
+bool good(const TimeVector& golden) {
+  const auto reply = parse_time_reply(golden.reply.data(), golden.reply.size());
+  return encode_time_request(golden.sent) == golden.request && reply &&
+         reply->sent == golden.sent && reply->utc_ms == golden.utc_ms;
+}
+
 template <typename Vector, std::size_t N>
 void check(const Vector (&vectors)[N], const char* name) {
   std::uint32_t number = 0;
@@ -95,6 +101,7 @@ void check_codecs() {
   check(kFrameVectors, "frames.json");
   check(kAckVectors, "acks.json");
   check(kFeatureVectors, "features.json");
+  check(kTimeVectors, "times.json");
   check_every_code();
 }
 

@@ -82,6 +82,12 @@ def feature(row: Row) -> str:
     return braced([row["feature"], value, str(row["code"])])
 
 
+def time(row: Row) -> str:
+    """Return a TimeVector."""
+    numbers = [f"0x{row['sent']}U", f"0x{row['utc_ms']}U"]
+    return braced([*numbers, *("{" + octets(row[name]) + "}" for name in ("request", "reply"))])
+
+
 def shard(row: Row) -> str:
     """Return a ShardVector."""
     return braced([f'"{row["tenant"]}/{row["device"]}"', f"{row['shard']}U"])
@@ -92,6 +98,7 @@ TABLES: dict[str, tuple[str, Callable[[Row], str]]] = {
     "frames": ("FrameVector", frame),
     "acks": ("AckVector", ack),
     "features": ("FeatureVector", feature),
+    "times": ("TimeVector", time),
     "shards": ("ShardVector", shard),
 }
 

@@ -33,7 +33,10 @@ int main() {
   using namespace noctis::target;
   check_codecs();
   check_epochs();
+  check_spool();
+  check_device();
   measure_sizes();
+  measure_spool();
   std::printf("%s\n", failures() == 0 ? "passed" : "failed");
   return failures() == 0 ? 0 : 1;
 }

@@ -8,6 +8,7 @@
 
 #include "noctis/frame.hpp"
 #include "noctis/quantise.hpp"
+#include "noctis/time_exchange.hpp"
 
 namespace noctis::target {
 
@@ -43,6 +44,13 @@ struct FeatureVector {
   Feature feature;
   double value;
   std::uint16_t code;
+};
+
+struct TimeVector {
+  std::uint64_t sent;
+  std::uint64_t utc_ms;
+  std::array<std::uint8_t, kTimeRequestSize> request;
+  std::array<std::uint8_t, kTimeReplySize> reply;
 };
 
 struct ShardVector {
