@@ -99,7 +99,7 @@ void Breathing::add(std::uint32_t elapsed_ms, float phase) {
     last_phase_ = phase;
   }
   const float slope =
-      (phase - last_phase_) / static_cast<float>(std::max(now_ms - last_ms_, 1));
+      (phase - last_phase_) / static_cast<float>(std::max<std::int32_t>(now_ms - last_ms_, 1));
   std::int32_t point = last_ms_ < 0 ? 0 : last_ms_ / kPointMs + 1;
   for (; point * kPointMs <= now_ms; ++point) {
     const auto since_ms = static_cast<float>(point * kPointMs - last_ms_);
