@@ -1,60 +1,59 @@
 #include "device.hpp"
 
-#include <sys/random.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <limits>
 #include <utility>
 
-#include "noctis/bytes.hpp"
-#include "noctis/crc.hpp"
-
 namespace noctis::host {
 namespace {
 
-constexpr const char* kFirmware = "noctis-device 0.1.0";
 constexpr double kRetryS = 1;              // after a full disk
 constexpr std::uint64_t kMarkEvery = 280;  // epochs
-constexpr double kForever = std::numeric_limits<double>::max();
+constexpr double kHeldS = 0.1;             // looks again whether the night may go on
+constexpr double kNever = std::numeric_limits<double>::infinity();
+constexpr Traffic kNothingAwaited{true, false, false, 0};
 
 double wall_clock() {
   using Seconds = std::chrono::duration<double>;
   return Seconds(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-// From the operating system, never from a seed: no two spools may ever get the same.
-std::uint64_t random_bits() {
-  std::array<std::uint8_t, 8> bytes{};
-  while (::getentropy(bytes.data(), bytes.size()) != 0) {
+std::uint32_t epochs_since(Spool& spool, std::uint32_t seq) {
+  SpoolReader reader(spool, seq, spool.next_seq(), SpoolReader::Which::all);
+  EpochRecord record{};
+  std::uint32_t count = 0;
+  while (reader.next(record)) {
+    ++count;
   }
-  return get_u64(bytes.data());
+  return count;
 }
 
-std::uint32_t hash(const std::string& text) {
-  return crc32(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
-}
+double length_s(const Night& night) { return kEpochS * static_cast<double>(night.epochs()); }
 
 }  // namespace
 
 Device::Device(DeviceSettings settings, const Night& night)
-    : settings_(std::move(settings)), night_(night), feed_(night) {}
+    : settings_(std::move(settings)),
+      night_(night),
+      pace_({settings_.speed, settings_.online, settings_.grace_s}),
+      feed_(night),
+      link_(settings_.faults.link_losses, mix(settings_.seed ^ 0x117CU), 0, length_s(night)),
+      power_(settings_.faults.power_cuts, mix(settings_.seed ^ 0x9035U), length_s(night)) {}
 
-void Device::say(const std::string& message) const {
-  std::fprintf(stderr, "noctis-device %s: %s\n", name().c_str(), message.c_str());
-}
+void Device::say(const std::string& message) const { settings_.say(name() + ": " + message); }
 
-bool Device::open_spool(std::string& error) {
-  nor_ = NorFile::open(settings_.nor, error);
-  if (!nor_) {
-    return false;
+bool Device::start_firmware(std::string& error) {
+  DeviceClock::Settings clock = settings_.clock;
+  if (clock.fault_seed) {
+    clock.fault_seed = mix(*clock.fault_seed ^ power_cuts_);
   }
-  spool_ = std::make_unique<Spool>(
-      *nor_, SpoolIdentity{hash(name()), nor_->chip_tag(), random_bits()});
-  switch (spool_->mount()) {
+  firmware_ = std::make_unique<Firmware>(
+      Firmware::Board{*flash_, nor_->chip_tag(), pace_, clock, settings_.online},
+      settings_.network, [this](const std::string& message) { say(message); });
+  switch (firmware_->boot()) {
     case Spool::Mount::unreadable:
       error = "the flash chip " + settings_.nor +
               " holds something that is no spool: move the file away to begin a new one";
@@ -70,34 +69,32 @@ bool Device::open_spool(std::string& error) {
   return true;
 }
 
-std::uint32_t Device::epochs_since(std::uint32_t seq) {
-  SpoolReader reader(*spool_, seq, spool_->next_seq(), SpoolReader::Which::all);
-  EpochRecord record{};
-  std::uint32_t count = 0;
-  while (reader.next(record)) {
-    ++count;
-  }
-  return count;
+bool Device::save_place() {
+  mark_.seq = firmware_->spool().next_seq();
+  mark_.place_s = night_s(start_ms(epoch_));
+  return save_mark(settings_.nor + ".night", mark_);
 }
 
 // The spool is the truth of how far the night is; the file beside it only says where to count
 // from and when the night began.
 bool Device::find_place(double wall_s, std::string& error) {
   const std::string path = settings_.nor + ".night";
-  const double length_s = kEpochS * static_cast<double>(night_.epochs());
+  Spool& spool = firmware_->spool();
   const auto mark = load_mark(path);
   const bool same_start = !settings_.start_s || (mark && *settings_.start_s == mark->start_s);
-  if (mark && mark->night == settings_.night && same_start && mark->seq <= spool_->next_seq()) {
+  double place_s = 0;
+  if (mark && mark->night == settings_.night && same_start && mark->seq <= spool.next_seq()) {
     mark_ = *mark;
-    epoch_ = std::min<std::uint64_t>(mark->epoch + epochs_since(mark->seq), night_.epochs());
+    place_s = mark->place_s + kEpochS * epochs_since(spool, mark->seq);
+    made_ = static_cast<std::uint64_t>(place_s / kEpochS);
   } else {
     const double start_s =
-        settings_.start_s.value_or(settings_.speed > 1 ? wall_s - length_s : wall_s);
+        settings_.start_s.value_or(settings_.speed > 1 ? wall_s - length_s(night_) : wall_s);
     mark_ = {settings_.night, start_s, 0, 0};
   }
-  mark_.seq = spool_->next_seq();
-  mark_.epoch = epoch_;
-  if (!save_mark(path, mark_)) {
+  first_ms_ = static_cast<std::uint64_t>(1000 * settings_.delay_s);
+  boot_night_ms_ = std::llround(1000 * place_s) - static_cast<std::int64_t>(first_ms_);
+  if (!save_place()) {
     error = "cannot write " + path + ": is the disk full, or the folder read-only?";
     return false;
   }
@@ -106,105 +103,147 @@ bool Device::find_place(double wall_s, std::string& error) {
 
 bool Device::open(std::string& error) {
   const double wall_s = wall_clock();
-  if (!open_spool(error) ||
-      !log_.open(settings_.log, settings_.tenant, settings_.device, error)) {
+  nor_ = NorFile::open(settings_.nor, error);
+  if (!nor_) {
     return false;
   }
-  if (!log_.reconcile(*spool_)) {
+  flash_ = std::make_unique<TornFlash>(*nor_, mix(settings_.seed ^ 0xF1A5U));
+  if (!start_firmware(error) ||
+      !log_.open(settings_.log, settings_.network.tenant, settings_.network.device, error)) {
+    return false;
+  }
+  if (!log_.reconcile(firmware_->spool())) {
     error = "cannot write the log " + settings_.log + ": is the disk full?";
     return false;
   }
   if (!find_place(wall_s, error)) {
     return false;
   }
-  first_epoch_ = epoch_;
+  kept_.begin(firmware_->spool().next_seq());
+  cut_ = power_.next(night_s(0));
+  link_.at(night_s(0));
   // A night in real time goes on now; a faster one, or one with a start of its own, goes on
   // where it was.
   const bool now = settings_.speed <= 1 && !settings_.start_s;
-  begin(now ? wall_s
-            : mark_.start_s + kEpochS * static_cast<double>(epoch_) - settings_.delay_s);
+  pace_.boot(static_cast<std::uint64_t>(
+      std::llround(1000 * (now ? wall_s : mark_.start_s + night_s(0)))));
+  if (settings_.talkative) {
+    char text[160];
+    std::snprintf(text, sizeof text,
+                  "stream %016llx, boot %u, epoch %llu of %zu, %u undelivered",
+                  static_cast<unsigned long long>(firmware_->spool().stream()),
+                  firmware_->spool().boot_seq(), static_cast<unsigned long long>(made_),
+                  night_.epochs(), backlog());
+    say(text);
+  }
   return true;
 }
 
-void Device::begin(double boot_utc_s) {
-  pace_ = std::make_unique<Pace>(
-      Pace::Settings{settings_.speed, boot_utc_s, settings_.network, settings_.grace_s});
-  const bool wall_time = settings_.speed <= 1 && !settings_.start_s;
-  clock_ = std::make_unique<DeviceClock>(
-      *pace_,
-      DeviceClock::Settings{settings_.clock_after_s, wall_time, settings_.clock_fault_seed});
-  MosquittoUplink::Events events;
-  events.on_state = [this](bool up) {
-    network_alive_s_ = now_s_;
-    courier_->on_state(up);
-  };
-  events.on_ack = [this](int id) { courier_->on_ack(id); };
-  events.on_message = [this](DownChannel channel, const std::uint8_t* data, std::size_t size) {
-    network_alive_s_ = now_s_;
-    if (channel == DownChannel::time) {
-      const auto heard = clock_->hear(data, size);
-      courier_->on_message(channel, heard.data(), heard.size());
-    } else {
-      courier_->on_message(channel, data, size);
-    }
-  };
-  events.last_will = [this] {
-    char json[Courier::kStatusSize];
-    return std::string(json, courier_->status("lost", json));
-  };
-  events.on_trouble = [this](const std::string& message) { say(message); };
-  uplink_ = std::make_unique<MosquittoUplink>(
-      MosquittoUplink::Settings{settings_.broker, settings_.port, settings_.tenant,
-                                settings_.device, settings_.password},
-      std::move(events));
-  courier_ = std::make_unique<Courier>(*spool_, *uplink_, *pace_, clock_->wall(), kFirmware,
-                                       random_bits());
-  char text[160];
-  std::snprintf(text, sizeof text,
-                "stream %016llx, boot %u, epoch %llu of %llu, %u undelivered",
-                static_cast<unsigned long long>(spool_->stream()), spool_->boot_seq(),
-                static_cast<unsigned long long>(epoch_),
-                static_cast<unsigned long long>(night_.epochs()), spool_->backlog());
-  if (settings_.talkative) {
-    say(text);
+double Device::night_s(std::uint64_t ms) const {
+  return static_cast<double>(boot_night_ms_ + static_cast<std::int64_t>(ms)) / 1000;
+}
+
+bool Device::played() const {
+  return night_s(firmware_ ? due_ms() : power_on_ms_ + kEpochMs) > length_s(night_);
+}
+
+// What virtual time without a limit of speed goes on to; nothing: no more is to come.
+std::optional<std::uint64_t> Device::next_ms() const {
+  if (!firmware_) {
+    return power_on_ms_;
+  }
+  double next_s = std::min(link_.next_s(), cut_.at_s);
+  if (!played()) {
+    next_s = std::min(next_s, night_s(due_ms()));
+  }
+  return std::isinf(next_s) ? std::nullopt : std::optional(since_boot(next_s));
+}
+
+std::uint64_t Device::since_boot(double night_s) const {
+  const std::int64_t ms = std::llround(std::ceil(1000 * night_s)) - boot_night_ms_;
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(ms, 0));
+}
+
+std::uint32_t Device::backlog() { return firmware_ ? firmware_->spool().backlog() : backlog_; }
+
+void Device::power_off(std::uint64_t at_ms) {
+  backlog_ = backlog();
+  pending_.reset();
+  firmware_.reset();
+  ++power_cuts_;
+  power_on_ms_ = at_ms + static_cast<std::uint64_t>(1000 * cut_.off_s);
+}
+
+// What was in RAM is gone; the night went on, and so did the true time.
+void Device::power_on() {
+  flash_->power_on();
+  boot_night_ms_ += static_cast<std::int64_t>(power_on_ms_);
+  pace_.boot(pace_.utc_at(power_on_ms_));
+  first_ms_ = epoch_ = 0;
+  settings_.network.connect_after_s = 0;
+  std::string error;
+  if (!start_firmware(error)) {
+    defect_ = error;
+    return;
+  }
+  const std::string wrong = kept_.check(firmware_->spool(), appending_);
+  if (!wrong.empty()) {
+    defect_ = wrong;
+  }
+  appending_.reset();
+  cut_ = power_.next(night_s(0));
+  logged_ = log_.reconcile(firmware_->spool());
+  save_place();
+}
+
+// A cut that is due; epochs that are due before it come first.
+void Device::cut_power() {
+  const std::uint64_t at_ms = since_boot(cut_.at_s);
+  if (!played() && due_ms() <= at_ms) {
+    return;
+  }
+  cut_.at_s = kNever;
+  if (cut_.writes < 0) {
+    power_off(at_ms);
+  } else {
+    flash_->cut_after(cut_.writes);
   }
 }
 
-// Since boot.
-std::uint64_t Device::start_ms(std::uint64_t epoch) const {
-  return static_cast<std::uint64_t>(1000 * settings_.delay_s) +
-         (epoch - first_epoch_) * kEpochMs;
-}
-
-std::uint64_t Device::due_ms() const { return start_ms(epoch_ + 1); }
-
-Traffic Device::traffic() {
-  const bool in_flight = courier_->in_flight() > 0;
-  if (courier_->up() && !in_flight) {
-    network_alive_s_ = now_s_;  // nothing is awaited: no silence
+// False while the power is off.
+bool Device::have_power() {
+  if (firmware_ && flash_->dead()) {
+    power_off(pace_.night_ms());
   }
-  return {courier_->up(), in_flight, courier_->live_window_full(), now_s_ - network_alive_s_};
+  if (!firmware_ && pace_.night_ms() >= power_on_ms_) {
+    power_on();
+  }
+  if (firmware_ && night_s(pace_.night_ms()) >= cut_.at_s) {
+    cut_power();
+  }
+  return firmware_ != nullptr;
 }
 
 Epoch Device::make_epoch() {
-  const double from_s = kEpochS * static_cast<double>(epoch_);
-  const auto night_ms = [](double s) {
-    return static_cast<std::uint32_t>(static_cast<std::uint64_t>(1000 * s));
+  const double from_s = night_s(start_ms(epoch_));
+  const auto night_ms = [this](std::uint64_t ms) {
+    return static_cast<std::uint32_t>(boot_night_ms_ + static_cast<std::int64_t>(ms));
   };
-  if (epoch_ == first_epoch_) {
-    builder_.begin(night_ms(from_s));
+  if (epoch_ == 0) {
+    firmware_->builder().begin(night_ms(start_ms(0)));
   }
-  feed_.play(from_s, from_s + kEpochS, builder_);
-  const Epoch epoch = builder_.finish(night_ms(from_s + kEpochS));
-  courier_->set_health(builder_.health());
-  return epoch;
+  feed_.play(from_s, from_s + kEpochS, firmware_->builder());
+  return firmware_->finish_epoch(night_ms(due_ms()));
 }
 
 // Durable first, then live.
 void Device::keep_epoch(const Epoch& epoch) {
   const std::uint64_t start = start_ms(epoch_);
-  Timekeeper timekeeper = timekeeper_;
-  const auto seq = spool_->append(epoch, timekeeper.stamp(start, clock_->wall().utc_at(start)));
+  appending_ = encode_slot(epoch);
+  const auto seq = firmware_->keep(epoch, start);
+  if (flash_->dead()) {
+    return;
+  }
   if (!seq) {
     if (retry_at_s_ == 0) {
       say("the flash chip takes no more writes (disk full?); waiting");
@@ -213,57 +252,80 @@ void Device::keep_epoch(const Epoch& epoch) {
     pending_ = epoch;
     return;
   }
-  timekeeper_ = timekeeper;
+  defect_ = kept_.add(firmware_->spool().stream(), *seq, *appending_);
+  appending_.reset();
   pending_.reset();
   retry_at_s_ = 0;
   ++epoch_;
+  ++made_;
   const double published_at = wall_clock();
-  const bool live = courier_->epoch_made(*seq);
-  log(*seq, live ? std::optional(published_at) : std::nullopt);
-  if (epoch_ - mark_.epoch >= kMarkEvery) {
-    mark_.seq = *seq + 1;
-    mark_.epoch = epoch_;
-    save_mark(settings_.nor + ".night", mark_);
+  const bool live = firmware_->publish(*seq);
+  log(*seq, static_cast<double>(pace_.utc_at(start)) / 1000,
+      live ? std::optional(published_at) : std::nullopt);
+  if (epoch_ % kMarkEvery == 0) {
+    save_place();
   }
 }
 
-void Device::log(std::uint32_t seq, std::optional<double> published_at) {
-  SpoolReader reader(*spool_, seq, seq + 1, SpoolReader::Which::all);
+void Device::log(std::uint32_t seq, double began_at, std::optional<double> published_at) {
+  Spool& spool = firmware_->spool();
+  SpoolReader reader(spool, seq, seq + 1, SpoolReader::Which::all);
   EpochRecord record{};
-  const bool kept = logged_ && reader.next(record) && log_.append(record, published_at);
+  const bool kept =
+      logged_ && reader.next(record) && log_.append(record, began_at, published_at);
   if (!kept && logged_) {
     say("cannot write the log " + settings_.log + " (disk full?); trying on");
   }
-  logged_ = kept || log_.reconcile(*spool_);
+  logged_ = kept || log_.reconcile(spool);
+}
+
+// Lets virtual time pass: it waits for the network, but not for one that faults keep away.
+void Device::pass(double now_s, Link link) {
+  const double passed_s = now_s - now_s_;
+  now_s_ = now_s;
+  const bool waits = firmware_ && link == Link::sound;
+  pace_.pass(passed_s, waits ? firmware_->traffic() : kNothingAwaited,
+             next_ms().value_or(pace_.night_ms()));
+  if (waits) {
+    firmware_->hear_sntp();
+  }
 }
 
 double Device::step(double now_s) {
   if (now_s_ == 0) {
-    now_s_ = network_alive_s_ = now_s;  // the device boots now
+    now_s_ = now_s;  // the device boots now
   }
-  const double service_s = settings_.network ? uplink_->service(now_s) : kForever;
-  const double passed_s = now_s - now_s_;
-  now_s_ = now_s;
-  pace_->pass(passed_s, traffic(), due_ms());
-  clock_->step();
-  if (!played() && !pace_->held() && pace_->night_ms() >= due_ms() && now_s >= retry_at_s_) {
-    keep_epoch(pending_ ? *pending_ : make_epoch());
+  const Link link = link_.at(night_s(pace_.night_ms()));
+  const double service_s = firmware_ ? firmware_->serve(now_s, link) : kNever;
+  pass(now_s, link);
+  if (have_power()) {
+    if (!played() && !pace_.held() && pace_.night_ms() >= due_ms() && now_s >= retry_at_s_) {
+      keep_epoch(pending_ ? *pending_ : make_epoch());
+    }
+    logged_ = logged_ || log_.reconcile(firmware_->spool());
   }
-  if (!logged_) {
-    logged_ = log_.reconcile(*spool_);
+  return now_s + std::max(0.0, std::min(service_s, until_due()));
+}
+
+// Seconds until virtual time, or the protocol, wants something.
+double Device::until_due() {
+  if (!firmware_) {
+    return pace_.until_night(power_on_ms_);
   }
-  courier_->poll();
-  double wait_s = std::min(service_s, pace_->until_protocol(courier_->wake_ms()));
-  if (!played()) {
-    wait_s = std::min(wait_s, std::max(pace_->until_night(due_ms()), retry_at_s_ - now_s));
+  if (flash_->dead()) {
+    return 0;
   }
-  return now_s + std::max(0.0, wait_s);
+  double wait_s = firmware_->send();
+  if (const auto next = next_ms()) {
+    const double night_s = pace_.held() ? kHeldS : pace_.until_night(*next);
+    wait_s = std::min(wait_s, std::max(night_s, retry_at_s_ - now_s_));
+  }
+  return wait_s;
 }
 
 void Device::close() {
-  if (settings_.network) {
-    courier_->publish_status("sleeping");
-    uplink_->disconnect();
+  if (firmware_) {
+    firmware_->close();
   }
 }
 

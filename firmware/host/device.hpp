@@ -1,42 +1,41 @@
-// One virtual device: a night's sensors, the firmware's core, a flash chip, a connection.
+// One virtual device: a night's sensors, the firmware's core, a flash chip, a connection, and
+// what befalls them.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "device_clock.hpp"
 #include "epoch_log.hpp"
-#include "mosquitto_uplink.hpp"
+#include "faults.hpp"
+#include "firmware.hpp"
+#include "kept_epochs.hpp"
 #include "night.hpp"
 #include "night_file.hpp"
-#include "noctis/courier.hpp"
-#include "noctis/epoch_builder.hpp"
-#include "noctis/spool.hpp"
-#include "noctis/timekeeper.hpp"
 #include "nor_file.hpp"
 #include "pace.hpp"
 #include "sensors.hpp"
+#include "torn_flash.hpp"
 
 namespace noctis::host {
 
 struct DeviceSettings {
-  std::string tenant;
-  std::string device;
-  std::string password;
-  std::string broker;
-  int port = 1883;
+  MosquittoUplink::Settings network;
   std::string nor;
   std::string log;
   std::string night;  // tells one night from another
   double speed = 1;
   std::optional<double> start_s;  // unix seconds
-  double clock_after_s = 0;
-  std::optional<std::uint64_t> clock_fault_seed;
+  DeviceClock::Settings clock{0, false, std::nullopt};
   double delay_s = 0;  // spreads a fleet over the 30 s
-  bool network = true;
-  double grace_s = 3;     // see Pace
+  bool online = true;  // false: no network at all
+  double grace_s = 3;  // see Pace
+  FaultRates faults;
+  std::uint64_t seed = 1;  // of the faults
+  std::function<void(const std::string&)> say = [](const std::string&) {};
   bool talkative = true;  // says where it begins
 };
 
@@ -50,52 +49,71 @@ class Device {
 
   // Does what is due at now_s (seconds of one steady clock); returns the time of the next call.
   double step(double now_s);
-  MosquittoUplink& uplink() { return *uplink_; }
+  // Null while the power is off.
+  MosquittoUplink* uplink() { return firmware_ ? &firmware_->uplink() : nullptr; }
   // Says goodbye to the broker.
   void close();
 
-  std::string name() const { return settings_.tenant + "/" + settings_.device; }
-  std::uint64_t made() const { return epoch_; }
-  std::uint64_t epochs() const { return night_.epochs(); }
-  std::uint32_t backlog() const { return spool_->backlog(); }
-  std::uint32_t overwritten() const { return spool_->overwritten(); }
-  bool played() const { return epoch_ == night_.epochs() && !pending_; }
-  // The night is over and the platform has all of it.
-  bool finished() const { return played() && logged_ && spool_->backlog() == 0; }
+  std::string name() const { return settings_.network.tenant + "/" + settings_.network.device; }
+  std::uint64_t made() const { return made_; }
+  std::uint32_t backlog();
+  std::uint32_t overwritten() { return firmware_ ? firmware_->spool().overwritten() : 0; }
+  std::uint32_t link_losses() const { return link_.count(); }
+  std::uint32_t power_cuts() const { return power_cuts_; }
+  // The night is over.
+  bool played() const;
+  // The platform has all of it, too.
+  bool finished() { return firmware_ && played() && logged_ && backlog() == 0; }
+  // What the core must never do, and did; empty: nothing.
+  const std::string& defect() const { return defect_; }
 
  private:
-  bool open_spool(std::string& error);
+  bool start_firmware(std::string& error);
   bool find_place(double wall_s, std::string& error);
-  std::uint32_t epochs_since(std::uint32_t seq);
-  void begin(double boot_utc_s);
-  std::uint64_t start_ms(std::uint64_t epoch) const;
-  std::uint64_t due_ms() const;
+  bool save_place();
+  // From the time since boot to the night's, and back.
+  double night_s(std::uint64_t ms) const;
+  std::uint64_t since_boot(double night_s) const;
+  std::uint64_t start_ms(std::uint64_t epoch) const { return first_ms_ + epoch * kEpochMs; }
+  std::uint64_t due_ms() const { return start_ms(epoch_ + 1); }
+  std::optional<std::uint64_t> next_ms() const;
+  void pass(double now_s, Link link);
+  double until_due();
+  bool have_power();
+  void cut_power();
+  void power_off(std::uint64_t at_ms);
+  void power_on();
   Epoch make_epoch();
   void keep_epoch(const Epoch& epoch);
-  void log(std::uint32_t seq, std::optional<double> published_at);
-  Traffic traffic();
+  void log(std::uint32_t seq, double began_at, std::optional<double> published_at);
   void say(const std::string& message) const;
 
   DeviceSettings settings_;
   const Night& night_;
   std::unique_ptr<NorFile> nor_;
-  std::unique_ptr<Spool> spool_;
-  std::unique_ptr<Pace> pace_;
-  std::unique_ptr<DeviceClock> clock_;
-  std::unique_ptr<MosquittoUplink> uplink_;
-  std::unique_ptr<Courier> courier_;
+  std::unique_ptr<TornFlash> flash_;
+  Pace pace_;                           // since boot, and on while the power is off
+  std::unique_ptr<Firmware> firmware_;  // null: the power is off
   EpochLog log_;
-  Timekeeper timekeeper_;
-  EpochBuilder builder_;
+  KeptEpochs kept_;
   SensorFeed feed_;
+  LinkFaults link_;
+  PowerFaults power_;
+  PowerCut cut_{};  // the next one, or the one that is on
   NightMark mark_{};
-  std::uint64_t epoch_ = 0;        // of the night, the next to be made
-  std::uint64_t first_epoch_ = 0;  // of this boot
-  std::optional<Epoch> pending_;   // made, but the spool did not take it yet
-  bool logged_ = true;             // nothing of the spool is missing in the log
+  std::int64_t boot_night_ms_ = 0;  // where in the night the device booted
+  std::uint64_t first_ms_ = 0;      // since boot: when its first epoch begins
+  std::uint64_t epoch_ = 0;         // of this boot, the next to be made
+  std::uint64_t made_ = 0;
+  std::uint64_t power_on_ms_ = 0;
+  std::uint32_t power_cuts_ = 0;
+  std::uint32_t backlog_ = 0;  // when the power failed
+  std::optional<Slot> appending_;
+  std::optional<Epoch> pending_;  // made, but the spool did not take it yet
+  bool logged_ = true;            // nothing of the spool is missing in the log
+  std::string defect_;
   double now_s_ = 0;
   double retry_at_s_ = 0;
-  double network_alive_s_ = 0;  // when it last did anything
 };
 
 }  // namespace noctis::host

@@ -14,9 +14,12 @@
 namespace noctis::host {
 namespace {
 
-std::string format(const char* pattern, double value) {
+std::string unix_time(std::optional<double> seconds) {
+  if (!seconds) {
+    return "null";
+  }
   char text[48];
-  std::snprintf(text, sizeof text, pattern, value);
+  std::snprintf(text, sizeof text, "%.6f", *seconds);
   return text;
 }
 
@@ -96,7 +99,8 @@ bool EpochLog::open(const std::string& path, std::string tenant, std::string dev
   return true;
 }
 
-bool EpochLog::append(const EpochRecord& record, std::optional<double> published_at) {
+bool EpochLog::append(const EpochRecord& record, std::optional<double> began_at,
+                      std::optional<double> published_at) {
   const Run run = decode_run(record.run);
   const std::uint32_t behind = 30 * (record.seq - record.run_seq - 1);
   const std::string line =
@@ -105,7 +109,7 @@ bool EpochLog::append(const EpochRecord& record, std::optional<double> published
       std::to_string(run.boot_seq) + R"(,"ticks":)" + std::to_string(run.tick_s + behind) +
       R"(,"utc":)" + (run.utc_s == 0 ? "null" : std::to_string(run.utc_s + behind)) +
       R"(,"record_hex":")" + hex(record.slot) + R"(","published_at":)" +
-      (published_at ? format("%.6f", *published_at) : "null") + "}\n";
+      unix_time(published_at) + R"(,"began_at":)" + unix_time(began_at) + "}\n";
   const ssize_t written = ::write(file_, line.data(), line.size());
   if (written == static_cast<ssize_t>(line.size())) {
     last_[record.stream] = record.seq;
@@ -120,11 +124,15 @@ bool EpochLog::append(const EpochRecord& record, std::optional<double> published
 }
 
 bool EpochLog::reconcile(Spool& spool) {
-  SpoolReader reader(spool, spool.first_seq(), spool.next_seq(), SpoolReader::Which::all);
+  // What is older than the newest of this stream in the log was looked at before.
+  const auto newest = last_.find(spool.stream());
+  const std::uint32_t from = newest == last_.end() ? spool.first_seq() : newest->second + 1;
+  SpoolReader reader(spool, from, spool.next_seq(), SpoolReader::Which::all);
   EpochRecord record{};
   while (reader.next(record)) {
     const auto last = last_.find(record.stream);
-    if ((last == last_.end() || record.seq > last->second) && !append(record, std::nullopt)) {
+    if ((last == last_.end() || record.seq > last->second) &&
+        !append(record, std::nullopt, std::nullopt)) {
       return false;
     }
   }

@@ -20,8 +20,10 @@ class EpochLog {
   // Opens the file for appending and finds what of this device is in it already.
   bool open(const std::string& path, std::string tenant, std::string device,
             std::string& error);
-  // Appends one line in one write. False if the disk refuses: nothing was appended.
-  bool append(const EpochRecord& record, std::optional<double> published_at);
+  // Appends one line in one write: an epoch, the true time at which it began and that of its
+  // live publish (unix seconds). False if the disk refuses: nothing was appended.
+  bool append(const EpochRecord& record, std::optional<double> began_at,
+              std::optional<double> published_at);
   // Appends what is in the spool and not in the log. False if the disk refuses.
   bool reconcile(Spool& spool);
 

@@ -17,6 +17,8 @@ constexpr double kReportsS = 300;     // up to this
 // A platform may take that long to answer a fleet at full speed, eight epochs a device.
 constexpr double kGraceS = 3;
 constexpr double kGracePerDeviceS = 0.02;
+constexpr double kConnectsPerS = 500;  // a herd would only make the broker refuse it
+constexpr int kMostSaid = 20;
 constexpr double kFleetTickS = 0.005;  // many sockets: poll them together, not one by one
 constexpr std::size_t kManyDevices = 50;
 constexpr double kLongestWaitS = 1;
@@ -70,27 +72,29 @@ bool Fleet::load_nights(std::string& error) {
   return true;
 }
 
-DeviceSettings Fleet::settings_of(int index, const Passwords& passwords) const {
+DeviceSettings Fleet::settings_of(int index, const Passwords& passwords) {
   const std::string suffix = options_.devices > 1 ? suffix_of(index) : "";
+  const std::string device = options_.device + suffix;
   DeviceSettings settings;
-  settings.tenant = options_.tenant;
-  settings.device = options_.device + suffix;
-  settings.password = passwords.of(settings.tenant + "/" + settings.device);
-  settings.broker = options_.host;
-  settings.port = options_.port;
+  settings.network = {options_.host, options_.port, options_.tenant, device,
+                      passwords.of(options_.tenant + "/" + device)};
+  settings.network.connect_after_s = index / kConnectsPerS;
   settings.nor = options_.nor + suffix;
   settings.log = options_.log + suffix;
   settings.night =
       night_name(options_, options_.seed + static_cast<std::size_t>(index) % nights_.size());
   settings.speed = options_.offline ? std::numeric_limits<double>::infinity() : options_.speed;
   settings.start_s = options_.start;
-  settings.clock_after_s = options_.clock_after;
+  settings.clock = {options_.clock_after, options_.speed <= 1 && !options_.start, {}};
   if (options_.clock_faults) {
-    settings.clock_fault_seed = options_.seed + static_cast<std::uint64_t>(index);
+    settings.clock.fault_seed = options_.seed + static_cast<std::uint64_t>(index);
   }
-  settings.delay_s = options_.speed <= 1 ? kEpochS * index / options_.devices : 0;
-  settings.network = !options_.offline;
+  settings.delay_s = std::isfinite(options_.speed) ? kEpochS * index / options_.devices : 0;
+  settings.online = !options_.offline;
   settings.grace_s = kGraceS + kGracePerDeviceS * options_.devices;
+  settings.faults = options_.faults;
+  settings.seed = mix(options_.seed) + static_cast<std::uint64_t>(index);
+  settings.say = [this](const std::string& message) { say(message); };
   settings.talkative = options_.devices == 1;
   return settings;
 }
@@ -120,22 +124,42 @@ bool Fleet::done() const {
   });
 }
 
-void Fleet::step(std::size_t index, double now_s) {
-  wake_s_[index] = devices_[index]->step(now_s);
-  const MosquittoUplink& uplink = devices_[index]->uplink();
-  poller_.watch(index, uplink.socket(), uplink.connection(), uplink.wants_write());
+// A fleet in trouble would fill the screen.
+void Fleet::say(const std::string& message) {
+  if (said_++ < kMostSaid) {
+    std::fprintf(stderr, "noctis-device %s%s\n", message.c_str(),
+                 said_ == kMostSaid ? " (and no more of this)" : "");
+  }
+}
+
+bool Fleet::step(std::size_t index, double now_s, std::string& error) {
+  Device& device = *devices_[index];
+  wake_s_[index] = device.step(now_s);
+  if (const MosquittoUplink* uplink = device.uplink()) {
+    const Interest interest = uplink->muted()         ? Interest::none
+                              : uplink->wants_write() ? Interest::reading_and_writing
+                                                      : Interest::reading;
+    poller_.watch(index, uplink->socket(), uplink->connection(), interest);
+  } else {
+    poller_.watch(index, -1, 0, Interest::none);
+  }
+  if (!device.defect().empty()) {
+    error = device.name() + ": " + device.defect() + "; the faults were those of --seed " +
+            std::to_string(options_.seed);
+  }
+  return device.defect().empty();
 }
 
 // Waits for the sockets until then, serves them, and marks their devices as due.
 void Fleet::wait(double until_s) {
   for (const ReadySocket& ready :
        poller_.wait(std::clamp(until_s - steady_clock(), 0.0, kLongestWaitS))) {
-    MosquittoUplink& uplink = devices_[ready.owner]->uplink();
-    if (ready.writable) {
-      uplink.writable();
+    MosquittoUplink* uplink = devices_[ready.owner]->uplink();
+    if (uplink != nullptr && ready.writable) {
+      uplink->writable();
     }
-    if (ready.readable) {
-      uplink.readable();
+    if (uplink != nullptr && ready.readable) {
+      uplink->readable();
     }
     wake_s_[ready.owner] = 0;
   }
@@ -147,43 +171,66 @@ void Fleet::report(double now_s) {
   }
   report_at_s_ = now_s + report_every_s_;
   report_every_s_ = std::min(2 * report_every_s_, kReportsS);
-  std::uint64_t made = 0;
-  std::uint64_t epochs = 0;
-  std::uint64_t backlog = 0;
-  std::uint64_t overwritten = 0;
-  for (const auto& device : devices_) {
-    made += device->made();
-    epochs += device->epochs();
-    backlog += device->backlog();
-    overwritten += device->overwritten();
-  }
-  std::string text = std::to_string(made) + " of " + std::to_string(epochs) + " epochs made, " +
-                     std::to_string(backlog) + " to be acknowledged";
-  if (overwritten > 0) {
-    text += ", " + std::to_string(overwritten) + " overwritten before they were";
-  }
+  const std::string text = summary();
   if (text != last_report_) {
     std::fprintf(stderr, "noctis-device: %s\n", text.c_str());
   }
   last_report_ = text;
 }
 
-void Fleet::run(const volatile int* stop) {
-  while (*stop == 0) {
-    double next_s = std::numeric_limits<double>::max();
-    double now_s = steady_clock();
-    for (std::size_t i = 0; i < devices_.size() && *stop == 0; ++i) {
-      if (wake_s_[i] <= now_s) {
-        step(i, now_s);
-        now_s = steady_clock();
+std::string Fleet::summary() const {
+  std::uint64_t made = 0;
+  std::uint64_t backlog = 0;
+  std::uint64_t overwritten = 0;
+  std::uint64_t losses = 0;
+  std::uint64_t cuts = 0;
+  for (const auto& device : devices_) {
+    made += device->made();
+    backlog += device->backlog();
+    overwritten += device->overwritten();
+    losses += device->link_losses();
+    cuts += device->power_cuts();
+  }
+  std::string text =
+      std::to_string(made) + " epochs made, " + std::to_string(backlog) + " to be acknowledged";
+  if (overwritten > 0) {
+    text += ", " + std::to_string(overwritten) + " overwritten before they were";
+  }
+  if (losses + cuts > 0) {
+    text +=
+        "; " + std::to_string(losses) + " link losses, " + std::to_string(cuts) + " power cuts";
+  }
+  return text;
+}
+
+// Steps whoever is due; next_s is when the next one will be.
+bool Fleet::step_all(const volatile int* stop, double& next_s, std::string& error) {
+  next_s = std::numeric_limits<double>::max();
+  double now_s = steady_clock();
+  for (std::size_t i = 0; i < devices_.size() && *stop == 0; ++i) {
+    if (wake_s_[i] <= now_s) {
+      if (!step(i, now_s, error)) {
+        return false;
       }
-      next_s = std::min(next_s, wake_s_[i]);
+      now_s = steady_clock();
+    }
+    next_s = std::min(next_s, wake_s_[i]);
+  }
+  return true;
+}
+
+bool Fleet::run(const volatile int* stop, std::string& error) {
+  double next_s = 0;
+  while (*stop == 0) {
+    if (!step_all(stop, next_s, error)) {
+      return false;
     }
     if (done()) {
       break;
     }
+    const double now_s = steady_clock();
     report(now_s);
-    if (devices_.size() > kManyDevices && options_.speed <= 1) {
+    if (devices_.size() > kManyDevices && std::isfinite(options_.speed)) {
       next_s = std::max(next_s, now_s + kFleetTickS);
     }
     wait(next_s);
@@ -191,6 +238,7 @@ void Fleet::run(const volatile int* stop) {
   for (const auto& device : devices_) {
     device->close();
   }
+  return true;
 }
 
 }  // namespace noctis::host

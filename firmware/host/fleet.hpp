@@ -19,16 +19,20 @@ class Fleet {
 
   // Loads the nights, opens the devices. On failure: what was wrong and what to do.
   bool open(std::string& error);
-  // Runs until everything is done (--once, --offline) or *stop is set; then says goodbye.
-  void run(const volatile int* stop);
+  // Runs until everything is done (--once, --offline) or *stop is set; then says goodbye. False
+  // if a device did what it must never do; `error` says what.
+  bool run(const volatile int* stop, std::string& error);
 
  private:
   bool load_nights(std::string& error);
-  DeviceSettings settings_of(int index, const Passwords& passwords) const;
+  DeviceSettings settings_of(int index, const Passwords& passwords);
   bool done() const;
-  void step(std::size_t index, double now_s);
+  bool step(std::size_t index, double now_s, std::string& error);
+  bool step_all(const volatile int* stop, double& next_s, std::string& error);
+  void say(const std::string& message);
   void wait(double until_s);
   void report(double now_s);
+  std::string summary() const;
 
   const Options& options_;
   std::vector<Night> nights_;
@@ -38,6 +42,7 @@ class Fleet {
   double report_at_s_ = 0;
   double report_every_s_ = 0;
   std::string last_report_;
+  int said_ = 0;
 };
 
 }  // namespace noctis::host

@@ -32,7 +32,10 @@ int play(const noctis::host::Options& options) {
   if (!fleet.open(error)) {
     return complain(error);
   }
-  fleet.run(&stop);
+  if (!fleet.run(&stop, error)) {
+    complain("this must never happen: " + error);
+    return 1;
+  }
   return 0;
 }
 

@@ -19,6 +19,7 @@ constexpr double kConnectS = 10;  // until the broker has answered CONNECT and S
 constexpr double kServiceS = 1;
 constexpr int kKeepAliveS = 30;
 constexpr unsigned kShards = 64;
+constexpr int kLostIds = 0x10000;  // beyond MQTT's own
 
 // Ids are checked: they hold nothing but a-z, 0-9 and '-'.
 unsigned shard_of(const std::string& id) {
@@ -51,8 +52,9 @@ void MosquittoUplink::complain(const std::string& message) {
 
 void MosquittoUplink::connect(double now_s) {
   const std::string id = settings_.tenant + "/" + settings_.device;
+  static unsigned connections = 0;
   broken_ = false;
-  ++connection_;
+  connection_ = ++connections;
   give_up_at_s_ = now_s + kConnectS;
   // A new client each time: messages of the last connection must not come again, the spool
   // knows better what is missing.
@@ -90,6 +92,7 @@ void MosquittoUplink::set_callbacks() {
                                      // published earlier might miss it.
                                      MosquittoUplink& uplink = self(object);
                                      uplink.up_ = true;
+                                     uplink.ghost_.reset();
                                      uplink.troubled_ = false;
                                      uplink.backoff_s_ = kLeastBackoffS;
                                      uplink.events_.on_state(true);
@@ -131,6 +134,9 @@ int MosquittoUplink::publish(Channel channel, const std::uint8_t* data, std::siz
   if (!up_ || broken_) {
     return -1;
   }
+  if (link_ == Link::stalled) {
+    return kLostIds + lost_id_++;
+  }
   int id = 0;
   const std::string topic = up_prefix_ + name_of(channel);
   const int result =
@@ -149,7 +155,24 @@ void MosquittoUplink::drop() {
   }
 }
 
+void MosquittoUplink::set_link(Link link) {
+  if (link == link_) {
+    return;
+  }
+  if (link == Link::dead && client_) {
+    if (link_ != Link::sound) {
+      ghost_ = std::move(client_);
+    }
+    troubled_ = true;  // asked for: nothing to complain of
+    drop();
+  }
+  link_ = link;
+}
+
 double MosquittoUplink::service(double now_s) {
+  if (muted()) {
+    return kServiceS;
+  }
   if (client_ && !broken_) {
     broken_ = mosquitto_loop_misc(client_.get()) != MOSQ_ERR_SUCCESS;
     if (!up_ && now_s > give_up_at_s_) {
@@ -162,6 +185,9 @@ double MosquittoUplink::service(double now_s) {
     drop();
     attempt_at_s_ = now_s + backoff_s_ * std::uniform_real_distribution<>(0.5, 1)(random_);
     backoff_s_ = std::min(2 * backoff_s_, kMostBackoffS);
+  }
+  if (attempt_at_s_ == 0) {
+    attempt_at_s_ = now_s + settings_.connect_after_s;
   }
   if (!client_ && now_s >= attempt_at_s_) {
     connect(now_s);
@@ -179,19 +205,19 @@ bool MosquittoUplink::wants_write() const {
 }
 
 void MosquittoUplink::readable() {
-  if (client_ && mosquitto_loop_read(client_.get(), 1) != MOSQ_ERR_SUCCESS) {
+  if (client_ && !muted() && mosquitto_loop_read(client_.get(), 1) != MOSQ_ERR_SUCCESS) {
     broken_ = true;
   }
 }
 
 void MosquittoUplink::writable() {
-  if (client_ && mosquitto_loop_write(client_.get(), 1) != MOSQ_ERR_SUCCESS) {
+  if (client_ && !muted() && mosquitto_loop_write(client_.get(), 1) != MOSQ_ERR_SUCCESS) {
     broken_ = true;
   }
 }
 
 void MosquittoUplink::disconnect() {
-  if (client_ && up_) {
+  if (client_ && up_ && !muted()) {
     mosquitto_disconnect(client_.get());
   }
   up_ = false;

@@ -7,6 +7,7 @@
 #include <random>
 #include <string>
 
+#include "link.hpp"
 #include "noctis/uplink.hpp"
 
 struct mosquitto;
@@ -21,7 +22,8 @@ class MosquittoUplink : public Uplink {
     int port;
     std::string tenant;
     std::string device;
-    std::string password;  // empty: none
+    std::string password;        // empty: none
+    double connect_after_s = 0;  // so that a fleet does not come all at once
   };
   struct Events {
     std::function<void(bool up)> on_state;
@@ -37,12 +39,18 @@ class MosquittoUplink : public Uplink {
 
   int publish(Channel channel, const std::uint8_t* data, std::size_t size) override;
 
+  // What the network is like from now on. A connection that dies is not ended: where it stalled
+  // first, the broker does not even hear of it before the next one.
+  void set_link(Link link);
   // Connects when it is time to, keeps the connection alive. Returns the seconds until it wants
   // to be called again. Times are seconds of one clock.
   double service(double now_s);
   // The socket to poll, or -1; and what for.
   int socket() const;
-  unsigned connection() const { return connection_; }  // counts the attempts to connect
+  // Tells a socket from an earlier one of the same number.
+  unsigned connection() const { return connection_; }
+  // Nothing is to be read or written now.
+  bool muted() const { return link_ != Link::sound; }
   bool wants_write() const;
   void readable();
   void writable();
@@ -68,6 +76,9 @@ class MosquittoUplink : public Uplink {
   std::string down_prefix_;
   std::unique_ptr<mosquitto, Deleter> client_;
   std::mt19937 random_{std::random_device{}()};
+  std::unique_ptr<mosquitto, Deleter> ghost_;  // a dead connection, not closed yet
+  Link link_ = Link::sound;
+  int lost_id_ = 0;  // of messages that go nowhere
   unsigned connection_ = 0;
   bool up_ = false;
   bool broken_ = false;  // the connection is to be dropped, outside of callbacks

@@ -22,14 +22,13 @@ std::optional<NightMark> load_mark(const std::string& path) {
   const cJSON* night = cJSON_GetObjectItem(json.get(), "night");
   const cJSON* start = cJSON_GetObjectItem(json.get(), "start");
   const cJSON* seq = cJSON_GetObjectItem(json.get(), "seq");
-  const cJSON* epoch = cJSON_GetObjectItem(json.get(), "epoch");
+  const cJSON* place = cJSON_GetObjectItem(json.get(), "place");
   if (cJSON_IsString(night) == 0 || cJSON_IsNumber(start) == 0 || cJSON_IsNumber(seq) == 0 ||
-      cJSON_IsNumber(epoch) == 0) {
+      cJSON_IsNumber(place) == 0) {
     return std::nullopt;
   }
   return NightMark{night->valuestring, start->valuedouble,
-                   static_cast<std::uint32_t>(seq->valuedouble),
-                   static_cast<std::uint64_t>(epoch->valuedouble)};
+                   static_cast<std::uint32_t>(seq->valuedouble), place->valuedouble};
 }
 
 bool save_mark(const std::string& path, const NightMark& mark) {
@@ -37,7 +36,7 @@ bool save_mark(const std::string& path, const NightMark& mark) {
   cJSON_AddStringToObject(json.get(), "night", mark.night.c_str());
   cJSON_AddNumberToObject(json.get(), "start", mark.start_s);
   cJSON_AddNumberToObject(json.get(), "seq", mark.seq);
-  cJSON_AddNumberToObject(json.get(), "epoch", static_cast<double>(mark.epoch));
+  cJSON_AddNumberToObject(json.get(), "place", mark.place_s);
   const std::unique_ptr<char, void (*)(void*)> text(cJSON_PrintUnformatted(json.get()),
                                                     cJSON_free);
   const std::string fresh = path + ".new";

@@ -7,12 +7,13 @@
 
 namespace noctis::host {
 
-// Epochs of the night made so far: `epoch`, plus what the spool holds from `seq` on.
+// Where in the night the device is: at `place_s`, plus 30 s for each epoch that the spool holds
+// from `seq` on.
 struct NightMark {
   std::string night;  // which: the folder, or the seed and hours
   double start_s;     // unix seconds
   std::uint32_t seq;
-  std::uint64_t epoch;
+  double place_s;
 };
 
 // Nothing if there is no such file or it cannot be read.

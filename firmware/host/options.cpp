@@ -20,7 +20,8 @@ const char* const kUsage =
 The night
   --night DIR           a folder with stages.csv and heart_rate.csv, beats.csv, motion_counts.csv
   --seed N, --hours H   without --night: the made-up night number N of H hours (1, 8)
-  --speed X|max         virtual seconds a second, or as fast as the machine (1)
+  --speed X|max         virtual seconds a second, whatever the network does, or as fast as
+                        the network takes it (1)
   --start UNIX_S        when the night starts (now; faster than 1: now less its length)
   --clock-after S       SNTP answers S seconds after the device starts (0)
   --clock-faults        SNTP is silent, right, or wrong by seconds to years, in turns (by --seed)
@@ -34,6 +35,9 @@ The device
   --nor FILE            its flash chip; with --log and --devices the file names get a suffix
   --log FILE            every epoch made, as JSON lines
   --devices N           N devices D-0001, D-0002, ... in one process (1)
+What befalls it (drawn from --seed, on the night's own time)
+  --drop-link N         the link is lost N times an hour (mean), for 0.5 s to 10 min (0)
+  --power-cuts N        the power is cut N times an hour (mean), for 1 s to 2 min (0)
 The broker
   --host H, --port P    (127.0.0.1, 1883)
   --password-file F     the password, or lines "tenant/device:password";
@@ -88,6 +92,11 @@ Reader integer_into(int& place, int least, int most, const char* wanted) {
           wanted};
 }
 
+Reader rate_into(double& place) {
+  return {[&place](const std::string& text) { return to_double(text, 0, 3600, place); },
+          "a mean number an hour, 0 to 3600"};
+}
+
 std::map<std::string_view, Reader> readers(Options& options) {
   const double most = std::numeric_limits<double>::max();
   return {
@@ -136,6 +145,8 @@ std::map<std::string_view, Reader> readers(Options& options) {
           return to_double(text, 0, most, options.clock_after);
         },
         "seconds, 0 or more"}},
+      {"--drop-link", rate_into(options.faults.link_losses)},
+      {"--power-cuts", rate_into(options.faults.power_cuts)},
       {"--to",
        {[&options](const std::string& text) {
           options.csv = text == "csv";

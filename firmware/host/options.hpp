@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "faults.hpp"
+
 namespace noctis::host {
 
 struct Options {
@@ -28,6 +30,7 @@ struct Options {
   bool signals = false;      // or the sensors' signals
   std::string signals_file;  // the epochs of these instead of a night's
   int devices = 1;
+  FaultRates faults;
   bool help = false;
 };
 

@@ -11,15 +11,20 @@ constexpr double kIdleRate = 60;     // of the timers while nothing is awaited
 
 }  // namespace
 
+void Pace::boot(std::uint64_t utc_ms) {
+  boot_utc_ms_ = utc_ms;
+  night_ms_ = protocol_ms_ = 0;
+}
+
 // Without a limit of speed a network that is down, or slower than the night, would let all of
 // it go by as backlog; so the night waits, but not for ever.
 double Pace::night_rate(const Traffic& traffic) const {
   const bool wait =
-      settings_.network && settings_.speed > 1 && (!traffic.up || traffic.window_full);
+      settings_.network && std::isinf(settings_.speed) && (!traffic.up || traffic.window_full);
   if (!wait) {
     return settings_.speed;
   }
-  return traffic.silent_s <= settings_.grace_s ? 0 : std::min(settings_.speed, kOfflineRate);
+  return traffic.silent_s <= settings_.grace_s ? 0 : kOfflineRate;
 }
 
 // While answers come the timers run like on a real device: whoever is busy is not pressed.

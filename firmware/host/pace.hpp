@@ -1,6 +1,7 @@
-// Virtual time. The night and the protocol's timers run faster than the wall's clock, but never
-// so fast that the network could not keep up: what a real device would not do, a fast one does
-// not do either (repeat what is on its way, or skip the live path).
+// Virtual time. With a limit of speed the night is an open loop: its epochs are due on
+// schedule, whatever the network does. Without one it goes as fast as the network takes it. The
+// protocol's timers never run so fast that a busy platform would seem a silent one: what a real
+// device would not do, a fast one does not do either (repeat what is on its way).
 #pragma once
 
 #include <cstdint>
@@ -20,12 +21,15 @@ struct Traffic {
 class Pace : public Clock {
  public:
   struct Settings {
-    double speed;          // virtual seconds a second, or infinity
-    double utc_at_boot_s;  // unix seconds
-    bool network;          // false: nothing to wait for
-    double grace_s;        // a silence of the wall that a busy network may keep
+    double speed;    // virtual seconds a second, or infinity
+    bool network;    // false: nothing to wait for
+    double grace_s;  // a silence of the wall that a busy network may keep
   };
-  explicit Pace(const Settings& settings) : settings_(settings) {}
+  // Boots at that true time, milliseconds since 1970.
+  explicit Pace(const Settings& settings, std::uint64_t utc_ms = 0)
+      : settings_(settings), boot_utc_ms_(utc_ms) {}
+  // Boots again: everything since boot begins anew.
+  void boot(std::uint64_t utc_ms);
 
   // Lets `seconds` of the wall's time pass. Without a limit of speed the night
   // goes on to `night_due_ms`, the end of the epoch under construction.
@@ -36,9 +40,7 @@ class Pace : public Clock {
   // Time of the night since boot. Epochs are made on it.
   std::uint64_t night_ms() const { return static_cast<std::uint64_t>(night_ms_); }
   // True UTC, whatever the device's clock says; milliseconds since 1970.
-  std::uint64_t utc_at(std::uint64_t night_ms) const {
-    return static_cast<std::uint64_t>(1000 * settings_.utc_at_boot_s) + night_ms;
-  }
+  std::uint64_t utc_at(std::uint64_t night_ms) const { return boot_utc_ms_ + night_ms; }
 
   // Seconds of the wall until the night, or the protocol, is at that moment.
   double until_night(std::uint64_t night_ms) const;
@@ -54,6 +56,7 @@ class Pace : public Clock {
   double protocol_rate(const Traffic& traffic) const;
 
   Settings settings_;
+  std::uint64_t boot_utc_ms_;
   double night_ms_ = 0;
   double protocol_ms_ = 0;
   double last_night_rate_ = 1;

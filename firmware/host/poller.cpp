@@ -20,24 +20,40 @@ int milliseconds(double seconds) { return static_cast<int>(std::ceil(1000 * seco
 
 #ifdef __linux__
 
+namespace {
+
+std::uint32_t events_of(Interest interest) {
+  switch (interest) {
+    case Interest::none:
+      return EPOLLET;  // a hang-up is told all the same: once
+    case Interest::reading:
+      return EPOLLIN;
+    case Interest::reading_and_writing:
+    default:
+      return EPOLLIN | EPOLLOUT;
+  }
+}
+
+}  // namespace
+
 Poller::Poller() : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {}
 Poller::~Poller() { ::close(epoll_); }
 
-void Poller::watch(std::size_t owner, int socket, unsigned connection, bool for_writing) {
+void Poller::watch(std::size_t owner, int socket, unsigned connection, Interest interest) {
   if (owner >= watched_.size()) {
     watched_.resize(owner + 1);
   }
   Watched& watched = watched_[owner];
   const bool fresh = watched.socket != socket || watched.connection != connection;
-  if (!fresh && watched.for_writing == for_writing) {
+  if (!fresh && watched.interest == interest) {
     return;
   }
-  watched = {socket, connection, for_writing};
+  watched = {socket, connection, interest};
   if (socket < 0) {
     return;  // the kernel forgets a socket when it is closed
   }
   epoll_event event{};
-  event.events = EPOLLIN | (for_writing ? EPOLLOUT : 0U);
+  event.events = events_of(interest);
   event.data.u64 = owner;
   ::epoll_ctl(epoll_, fresh ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, socket, &event);
 }
@@ -58,21 +74,29 @@ const std::vector<ReadySocket>& Poller::wait(double seconds) {
 
 #else
 
+namespace {
+
+short events_of(Interest interest) {
+  return interest == Interest::reading_and_writing ? POLLIN | POLLOUT : POLLIN;
+}
+
+}  // namespace
+
 Poller::Poller() = default;
 Poller::~Poller() = default;
 
-void Poller::watch(std::size_t owner, int socket, unsigned connection, bool for_writing) {
+void Poller::watch(std::size_t owner, int socket, unsigned connection, Interest interest) {
   if (owner >= watched_.size()) {
     watched_.resize(owner + 1);
   }
-  watched_[owner] = {socket, connection, for_writing};
+  watched_[owner] = {socket, connection, interest};
 }
 
 const std::vector<ReadySocket>& Poller::wait(double seconds) {
   std::vector<pollfd> sockets;
   for (const Watched& watched : watched_) {  // poll() passes over -1
-    sockets.push_back(
-        {watched.socket, static_cast<short>(POLLIN | (watched.for_writing ? POLLOUT : 0)), 0});
+    sockets.push_back({watched.interest == Interest::none ? -1 : watched.socket,
+                       events_of(watched.interest), 0});
   }
   ::poll(sockets.data(), static_cast<nfds_t>(sockets.size()), milliseconds(seconds));
   ready_.clear();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 namespace noctis::host {
@@ -12,6 +13,8 @@ struct ReadySocket {
   bool writable;
 };
 
+enum class Interest : std::uint8_t { none, reading, reading_and_writing };
+
 class Poller {
  public:
   Poller();
@@ -21,7 +24,7 @@ class Poller {
 
   // Watches this socket of `owner` (0, 1, ...) instead of the one before, which may be closed
   // already; -1: none. `connection` tells a new socket from an old one of the same number.
-  void watch(std::size_t owner, int socket, unsigned connection, bool for_writing);
+  void watch(std::size_t owner, int socket, unsigned connection, Interest interest);
   // Waits up to `seconds`; returns who is ready, valid until the next call.
   const std::vector<ReadySocket>& wait(double seconds);
 
@@ -29,7 +32,7 @@ class Poller {
   struct Watched {
     int socket = -1;
     unsigned connection = 0;
-    bool for_writing = false;
+    Interest interest = Interest::none;
   };
 
   std::vector<Watched> watched_;

@@ -12,7 +12,7 @@ namespace {
 constexpr double kMax = std::numeric_limits<double>::infinity();
 constexpr std::uint64_t kDue = 30000;
 
-Pace pace_of(double speed) { return Pace({speed, 1'700'000'000, true, 3}); }
+Pace pace_of(double speed) { return Pace({speed, true, 3}, 1'700'000'000'000); }
 
 constexpr Traffic kIdle{true, false, false, 0};
 constexpr Traffic kAnswering{true, true, false, 1};
@@ -43,20 +43,36 @@ TEST_CASE("without a limit of speed the night jumps to the end of its epoch and 
   CHECK(pace.night_ms() == 2 * kDue);
 }
 
-TEST_CASE("a fast night waits for the link and for a full window, but not for ever") {
-  for (const double speed : {60.0, kMax}) {
-    for (const Traffic& traffic : {kDown, kFull}) {
-      Pace pace = pace_of(speed);
-      pace.pass(1, traffic, kDue);
-      CHECK(pace.night_ms() == 0);
-      CHECK(pace.held());
-      Traffic silent = traffic;
-      silent.silent_s = 10;
-      pace.pass(1, silent, kDue);
-      CHECK(pace.night_ms() == 30000);
-      CHECK_FALSE(pace.held());
-    }
+TEST_CASE("without a limit of speed the night waits for the network, but not for ever") {
+  for (const Traffic& traffic : {kDown, kFull}) {
+    Pace pace = pace_of(kMax);
+    pace.pass(1, traffic, kDue);
+    CHECK(pace.night_ms() == 0);
+    CHECK(pace.held());
+    Traffic silent = traffic;
+    silent.silent_s = 10;
+    pace.pass(1, silent, kDue);
+    CHECK(pace.night_ms() == 30000);
+    CHECK_FALSE(pace.held());
   }
+}
+
+TEST_CASE("at a given speed the night keeps its schedule, whatever the network does") {
+  for (const Traffic& traffic : {kIdle, kAnswering, kSilent, kFull, kDown, kDownLong}) {
+    Pace pace = pace_of(60);
+    pace.pass(1, traffic, kDue);
+    CHECK(pace.night_ms() == 60000);
+    CHECK_FALSE(pace.held());
+  }
+}
+
+TEST_CASE("a boot begins time anew, at the true time it is told") {
+  Pace pace = pace_of(1);
+  pace.pass(100, kIdle, kDue);
+  pace.boot(pace.utc_at(130'000));
+  CHECK(pace.night_ms() == 0);
+  CHECK(pace.monotonic_ms() == 0);
+  CHECK(pace.utc_at(90'000) == 1'700'000'220'000);
 }
 
 TEST_CASE("while answers come, the protocol's timers run in real time at any speed") {
@@ -77,7 +93,7 @@ TEST_CASE("in a silence the timers of a fast device hurry") {
 }
 
 TEST_CASE("a device without a network waits for nothing") {
-  Pace pace({kMax, 1'700'000'000, false, 3});
+  Pace pace({kMax, false, 3});
   pace.pass(0.001, kDown, kDue);
   CHECK(pace.night_ms() == kDue);
 }

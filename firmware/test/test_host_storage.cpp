@@ -137,7 +137,7 @@ TEST_CASE("the log gets what the spool holds and it lacks, once") {
   REQUIRE(lines.size() == 300 + 300 + 1);
   CHECK(lines.back().find(R"("device":"d1")") != std::string::npos);
   CHECK(lines.back().find(R"("seq":301,)") != std::string::npos);
-  CHECK(lines.back().find(R"("published_at":null})") != std::string::npos);
+  CHECK(lines.back().find(R"("published_at":null,"began_at":null})") != std::string::npos);
 }
 
 TEST_CASE("a full disk appends nothing to the log") {
@@ -148,23 +148,23 @@ TEST_CASE("a full disk appends nothing to the log") {
   std::string error;
   REQUIRE(log.open("/dev/full", "t1", "d1", error));
   const Slot run = encode_slot(Run{RunReason::boot, 0, 1, 0, 0});
-  CHECK_FALSE(log.append({1, 1, 0, run, encode_slot(Epoch{})}, 1.5));
+  CHECK_FALSE(log.append({1, 1, 0, run, encode_slot(Epoch{})}, 1.25, 1.5));
 }
 
 TEST_CASE("the night mark is read as it was written; anything else is none") {
   const TemporaryFolder folder;
   const std::string path = folder.file("chip.night");
   CHECK_FALSE(load_mark(path));
-  REQUIRE(save_mark(path, {"seed 1, 8 h", 1700000000.25, 4000000000U, 123456}));
+  REQUIRE(save_mark(path, {"seed 1, 8 h", 1700000000.25, 4000000000U, 123456.5}));
   const auto mark = load_mark(path);
   REQUIRE(mark);
   CHECK(mark->night == "seed 1, 8 h");
   CHECK(mark->start_s == 1700000000.25);
   CHECK(mark->seq == 4000000000U);
-  CHECK(mark->epoch == 123456);
+  CHECK(mark->place_s == 123456.5);
   write_file(path, R"({"night":"seed 1, 8 h","start":17)");
   CHECK_FALSE(load_mark(path));
-  write_file(path, R"({"night":1,"start":17,"seq":0,"epoch":0})");
+  write_file(path, R"({"night":1,"start":17,"seq":0,"place":0})");
   CHECK_FALSE(load_mark(path));
 }
 
