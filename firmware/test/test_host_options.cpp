@@ -28,11 +28,19 @@ std::vector<const char*> enough_and(const std::vector<const char*>& more) {
 
 TEST_CASE("every option is taken") {
   std::string error;
-  const auto options =
-      parse(enough_and({"--host", "h", "--port", "1884", "--seed", "7", "--hours", "1.5",
-                        "--speed", "max", "--start", "1700000000", "--once", "--devices", "3",
-                        "--password-file", "p", "--clock-after", "60"}),
-            error);
+  const auto options = parse(enough_and({"--host",  "h",
+                                         "--port",  "1884",
+                                         "--seed",  "7",
+                                         "--hours", "1.5",
+                                         "--speed", "max",
+                                         "--start", "1700000000",
+                                         "--once",  "--devices",
+                                         "3",       "--password-file",
+                                         "p",       "--clock-after",
+                                         "60",      "--drop-link",
+                                         "12",      "--power-cuts",
+                                         "0.5"}),
+                             error);
   REQUIRE_MESSAGE(options, error);
   CHECK(options->tenant == "t1");
   CHECK(options->device == "d1");
@@ -48,6 +56,8 @@ TEST_CASE("every option is taken") {
   CHECK(options->devices == 3);
   CHECK(options->password_file == "p");
   CHECK(options->clock_after == 60);
+  CHECK(options->faults.link_losses == 12);
+  CHECK(options->faults.power_cuts == 0.5);
 }
 
 TEST_CASE("CSV needs neither a device nor files") {
@@ -77,7 +87,9 @@ TEST_CASE("what is wrong is named, with what would be right") {
       {{"--speed", "nan"}, "--speed needs"},
       {{"--hours", "0"}, "--hours needs hours"},
       {{"--devices", "0"}, "--devices needs a number"},
-      {{"--to", "json"}, "--to needs csv, not 'json'"},
+      {{"--to", "json"}, "--to needs csv or signals, not 'json'"},
+      {{"--drop-link", "-1"}, "--drop-link needs a mean number an hour, 0 to 3600, not '-1'"},
+      {{"--power-cuts", "often"}, "--power-cuts needs a mean number an hour"},
       {{"--start"}, "--start needs unix seconds"},
       {{"--colour"}, "unknown option '--colour'"},
       {{"--tenant", "T1"}, "--tenant must be 1 to 32 of a-z, 0-9 and '-', not 'T1'"},
