@@ -118,8 +118,7 @@ bool Spool::put(const Slot& slot) {
   layout::Bitmap valid{};
   read_bitmap(head_, layout::kValidOffset, valid);
   if (!layout::cleared(valid, index)) {
-    const Slot zeros{};  // so that a bit that comes up later cannot show it
-    flash_.program(slot_address(head_, index), zeros.data(), zeros.size());
+    strike_out(index);  // so that a bit that comes up later cannot show it
     return false;
   }
   last_valid_seq_ = head_ * kSlotsPerSector + index;

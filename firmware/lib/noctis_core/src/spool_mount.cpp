@@ -146,6 +146,24 @@ bool Spool::steady(std::uint32_t slot) {
   return same;
 }
 
+// Makes sure that a slot of the head never counts, though its valid bit may come and go. Only
+// its last byte that is not zero is zeroed: whatever a cut leaves of that, CRC-8 never misses a
+// change within one byte. Of a slot zeroed by half, one in 256 would count.
+void Spool::strike_out(std::uint32_t slot) {
+  Slot ever_set{};
+  for (int i = 0; i < kSlotReads; ++i) {
+    const Slot bytes = read_slot(head_, slot);
+    std::transform(bytes.begin(), bytes.end(), ever_set.begin(), ever_set.begin(),
+                   [](std::uint8_t a, std::uint8_t b) { return std::uint8_t(a | b); });
+  }
+  std::uint32_t last = kSlotSize - 1;
+  while (last > 0 && ever_set[last] == 0) {
+    --last;
+  }
+  const std::uint8_t zero = 0;
+  flash_.program(slot_address(head_, slot) + last, &zero, 1);
+}
+
 // The sector behind the head is erased, or about to be. If its header is all but the one that
 // belongs there and it has slots in use, it is the true head and its header has rotted: its
 // seqs must not be given out again.
@@ -257,13 +275,13 @@ bool Spool::repair() {
   if (last_valid_slot_) {
     clear_bits(head_, *last_valid_slot_, true, false);
   }
-  const Slot zeros{};
   for (const auto& slot : {unsteady_slot_, torn_slot_}) {
     if (slot) {
-      flash_.program(slot_address(head_, *slot), zeros.data(), zeros.size());
+      strike_out(*slot);
     }
   }
   if (burn_due_) {
+    const Slot zeros{};
     if (!flash_.program(slot_address(head_, next_), zeros.data(), zeros.size())) {
       return false;
     }

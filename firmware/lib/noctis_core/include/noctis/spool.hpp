@@ -106,6 +106,7 @@ class Spool {
   bool blank(std::uint32_t sector, std::uint32_t from, std::uint32_t to);
   void find_frontier();
   bool steady(std::uint32_t slot);
+  void strike_out(std::uint32_t slot);
   bool head_rotted();
   void find_newest_run();
   void count_backlog();
