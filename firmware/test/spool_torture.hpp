@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdint>
+#include <functional>
 #include <random>
 
 #include "spool_ledger.hpp"
@@ -54,9 +55,14 @@ class Torture {
 
   long epochs() const { return ledger_.appended_count(); }
 
+  std::function<void()> before_boot;  // with the power on again
+
  private:
   void boot(Spool& spool, bool thorough) {
     nor_.power_on();
+    if (before_boot) {
+      before_boot();
+    }
     first_append_ = true;
     const long writes = nor_.programs + nor_.erases;
     REQUIRE(spool.mount() != Spool::Mount::unreadable);

@@ -295,6 +295,21 @@ TEST_CASE("epochs behind a rotten RUN are never sent with another run's time") {
   CHECK(chip.spool->backlog() == 3);
 }
 
+TEST_CASE("a slot whose very kind has rotted shifts no time and takes no others with it") {
+  for (const std::uint32_t rotten : {4U, 5U}) {  // the RUN, the epoch behind it
+    Chip chip;
+    chip.boot();
+    chip.append_many(3);
+    chip.tick_s += 500;
+    chip.append(RunReason::grid);  // RUN 4, epoch 5
+    chip.append_many(2);
+    chip.nor.byte_at(chip.address(rotten)) ^= 0x01;
+    const auto records = chip.all();
+    CHECK(records.size() == (rotten == 4 ? 3 : 5));
+    CHECK(tick_of(records.back()) == (rotten == 4 ? 60 : 650));
+  }
+}
+
 TEST_CASE("an unreadable header costs its sector and nothing else") {
   Chip chip;
   chip.boot();

@@ -6,6 +6,18 @@ namespace noctis {
 
 using layout::kSlotsPerSector;
 
+namespace {
+
+// Whether a slot is a RUN, or was one before it rotted: if it fails its CRC, the bit that says
+// so may be the rotten one.
+bool was_run(Slot slot) {
+  const bool run = is_run(slot);
+  slot[0] ^= 1U;
+  return intact(slot) ? !run : run;
+}
+
+}  // namespace
+
 SpoolReader::SpoolReader(Spool& spool, std::uint32_t from, std::uint32_t limit, Which which)
     : spool_(spool),
       from_(std::max(from, spool.first_seq())),
@@ -62,16 +74,17 @@ bool SpoolReader::examine(std::uint32_t slot, EpochRecord& record) {
   const std::uint32_t seq = sector_no_ * kSlotsPerSector + slot;
   const Slot bytes = slot_at(slot);
   const bool whole = intact(bytes);
-  if (is_run(bytes)) {
+  const bool run = whole ? is_run(bytes) : was_run(bytes);
+  if (run) {
     // Without its RUN nobody knows when the epochs behind a rotten one began: they stay.
     run_ = whole ? std::optional(Spool::CurrentRun{seq, bytes}) : std::nullopt;
   }
   if (!wanted(slot)) {
     return false;
   }
-  if (!whole || is_run(bytes) || !run_) {
+  if (!whole || run || !run_) {
     if (!layout::cleared(head_.done, slot)) {
-      spool_.retire(seq, !whole || !is_run(bytes));  // nothing that could ever be sent
+      spool_.retire(seq, !whole || !run);  // nothing that could ever be sent
     }
     return false;
   }

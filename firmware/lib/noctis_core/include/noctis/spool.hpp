@@ -38,6 +38,7 @@ struct EpochRecord {
 
 class Spool {
  public:
+  static constexpr std::uint32_t kMinSectors = 4;
   static constexpr std::uint32_t kMaxSectors = 2048;  // 8 MiB
 
   enum class Mount : std::uint8_t {
@@ -47,7 +48,7 @@ class Spool {
     unreadable,  // not blank, yet no header is valid: format() by command only
   };
 
-  // The chip has 4 to kMaxSectors sectors.
+  // The chip has kMinSectors to kMaxSectors sectors.
   Spool(Flash& flash, const SpoolIdentity& identity) : flash_(flash), identity_(identity) {}
 
   // Finds the newest epoch. Only reads: a boot loop wears nothing.
