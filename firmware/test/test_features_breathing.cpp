@@ -242,7 +242,7 @@ TEST_CASE("a phase that is older than the one before is left out") {
 }
 
 TEST_CASE("a waveform without three whole breaths has no spread, but may be regular") {
-  const BreathingSummary slow = heard(breaths({9.5}, {1.0}), every(125));
+  const BreathingSummary slow = heard(breaths({11.0}, {1.0}), every(125));
   CHECK(std::isnan(slow.rate_sd));
   CHECK(std::isnan(slow.amplitude_cv));
   CHECK(slow.regularity > 0.9);

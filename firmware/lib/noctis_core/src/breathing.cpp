@@ -46,7 +46,7 @@ class Breaths {
   // A stretch begins with this value; what was under way before it is no whole breath.
   void begin(double value) {
     last_ = value;
-    low_ = false;
+    low_ = value < -threshold_;
     start_s_ = kNan;
   }
   void add(double at_s, double value) {
