@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
@@ -88,13 +89,22 @@ def empty_database_url(postgres: str) -> Iterator[str]:
     _execute(postgres, "DROP DATABASE {} WITH (FORCE)", name)
 
 
+@contextmanager
+def fresh_database(postgres: str, template: str) -> Iterator[str]:
+    """A copy of the template for as long as the block runs; its URL."""
+    name = f"noctis_test_{token_hex(6)}"
+    _execute(postgres, "CREATE DATABASE {} TEMPLATE {}", name, template)
+    try:
+        yield _renamed(postgres, name)
+    finally:
+        _execute(postgres, "DROP DATABASE {} WITH (FORCE)", name)
+
+
 @pytest.fixture
 def database_url(postgres: str, migrated: str) -> Iterator[str]:
     """The URL of a fresh database with the newest schema and no rows."""
-    name = f"noctis_test_{token_hex(6)}"
-    _execute(postgres, "CREATE DATABASE {} TEMPLATE {}", name, migrated)
-    yield _renamed(postgres, name)
-    _execute(postgres, "DROP DATABASE {} WITH (FORCE)", name)
+    with fresh_database(postgres, migrated) as url:
+        yield url
 
 
 @pytest.fixture
