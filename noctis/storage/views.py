@@ -21,8 +21,8 @@ def _timeline() -> str:
     """Return the view of all epochs, each with the best start that is known for it.
 
     ``placement`` is ``device`` (the run's own clock), ``corrected`` (that and the run's
-    shift), ``anchored`` (no clock yet: counted back from a later run of the same boot that
-    knows the time) or ``estimated`` (no clock in that boot: not later than what the moments
+    shift), ``anchored`` (no usable clock: counted by the monotonic clock from a run of the
+    same boot that knows the time, a later one where there is one) or ``estimated`` (no clock in that boot: not later than what the moments
     of receipt allow).
     """
     keys = ", ".join(f"e.{name}" for name in _KEYS.split(", "))
@@ -65,8 +65,8 @@ SELECT {keys},
     SELECT a.utc + a.shift - make_interval(secs => a.tick_s) AS boot_at
       FROM runs a
      WHERE a.device_id = e.device_id AND a.stream = e.stream AND a.boot = e.boot
-       AND a.run_seq > e.run_seq AND a.utc IS NOT NULL
-     ORDER BY a.run_seq LIMIT 1
+       AND a.utc IS NOT NULL
+     ORDER BY a.run_seq < e.run_seq, abs(a.run_seq - e.run_seq) LIMIT 1
   ) anchor ON true"""  # noqa: S608 - every part is a constant of the schema
 
 

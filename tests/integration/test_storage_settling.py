@@ -347,6 +347,23 @@ def test_untimed_epochs_are_placed_by_a_later_clock_of_the_same_boot_or_estimate
     ]
 
 
+def test_a_clock_that_becomes_implausible_is_replaced_by_the_earlier_one_of_its_boot(
+    home: Engine, start: datetime
+) -> None:
+    receipt = start + timedelta(days=3)  # it was offline meanwhile
+    frames = (
+        frame(1, 2, utc=start, tick_s=100),
+        frame(4, 2, run_seq=3, utc=start + timedelta(days=3650), tick_s=160),
+    )
+    with transaction(home) as connection:
+        ingest(connection, [Received(BED, one) for one in frames], now=receipt)
+        rows = epochs.read("home", connection, "bed", start, receipt)
+    assert [row.placement for row in rows] == ["device", "device", "anchored", "anchored"]
+    assert [row.epoch_start - start for row in rows] == [
+        timedelta(seconds=30 * n) for n in range(4)
+    ]
+
+
 def test_a_runs_shift_moves_its_epochs_in_the_view_alone(home: Engine, start: datetime) -> None:
     send(home, frame(1, 1, utc=start), frame(3, 1, run_seq=2, utc=start + timedelta(minutes=5)))
     with transaction(home) as connection:

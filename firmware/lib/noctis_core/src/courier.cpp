@@ -21,6 +21,13 @@ std::size_t Courier::count(Kind kind) const {
                     [kind](const Message& message) { return message.kind == kind; }));
 }
 
+// A live epoch makes room after half a minute of silence, however long that lasts: others than
+// the database may be listening. It is the repeats that get rarer.
+std::uint64_t Courier::deadline(Kind kind) {
+  return clock_.monotonic_ms() +
+         (kind == Kind::live ? backoff_.least_ms() : backoff_.pause_ms());
+}
+
 // Publishes frame_ and remembers it; false if the uplink does not take it.
 bool Courier::send(Kind kind) {
   const auto free =
@@ -32,7 +39,7 @@ bool Courier::send(Kind kind) {
     backlog_due_ms_ = std::max(backlog_due_ms_, clock_.monotonic_ms() + kRetryMs);
     return false;
   }
-  *free = {kind, id, frame_.stream(), frame_.first(), frame_.last(), deadline()};
+  *free = {kind, id, frame_.stream(), frame_.first(), frame_.last(), deadline(kind)};
   return true;
 }
 
@@ -66,7 +73,7 @@ void Courier::on_state(bool up) {
 void Courier::on_ack(int id) {
   for (Message& message : messages_) {
     if (message.kind != Kind::none && message.id == id) {
-      message.deadline_ms = deadline();
+      message.deadline_ms = deadline(message.kind);
     }
   }
 }
@@ -79,7 +86,7 @@ bool Courier::epoch_made(std::uint32_t seq) {
 void Courier::answered() {
   backoff_.reset();
   for (Message& message : messages_) {
-    message.deadline_ms = std::min(message.deadline_ms, deadline());
+    message.deadline_ms = std::min(message.deadline_ms, deadline(message.kind));
   }
 }
 

@@ -13,9 +13,11 @@ class Backoff {
 
   explicit Backoff(std::uint64_t seed) : random_(seed | 1U) {}
 
-  // Up to a quarter longer than its due, so that devices that fell silent together do not come
-  // back together.
-  std::uint64_t pause_ms() { return pause_ms_ + random() % (pause_ms_ / 4); }
+  // Pauses are up to a quarter longer than due, so that devices that fell silent together do
+  // not come back together.
+  std::uint64_t pause_ms() { return spread(pause_ms_); }
+  // The pause of who is answered.
+  std::uint64_t least_ms() { return spread(kLeastMs); }
   void lengthen() { pause_ms_ = std::min(2 * pause_ms_, kMostMs); }
   void reset() { pause_ms_ = kLeastMs; }
 
@@ -28,6 +30,8 @@ class Backoff {
   }
 
  private:
+  std::uint64_t spread(std::uint64_t ms) { return ms + random() % (ms / 4); }
+
   std::uint64_t random_;
   std::uint64_t pause_ms_ = kLeastMs;
 };

@@ -97,7 +97,7 @@ class Courier {
   bool overlaps(const Message& message, std::uint64_t stream, const AckRange& range) const;
   void take_done(std::uint64_t stream, const AckRange& range);
   void take_refused(std::uint64_t stream, const AckRange& range);
-  std::uint64_t deadline() { return clock_.monotonic_ms() + backoff_.pause_ms(); }
+  std::uint64_t deadline(Kind kind);
 
   Spool& spool_;
   Uplink& uplink_;
