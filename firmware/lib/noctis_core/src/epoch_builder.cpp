@@ -31,8 +31,19 @@ void EpochBuilder::radar(std::uint32_t now_ms, const std::uint8_t* bytes, std::s
   }
 }
 
+std::optional<AccelSample> EpochBuilder::accelerometer(std::uint32_t now_ms, Mpu6050& chip) {
+  AccelSample sample{};
+  const bool sampled = chip.poll(now_ms, sample);
+  if (sampled) {
+    acceleration(now_ms, sample);
+  }
+  accel_ = chip.state();
+  health_.accel_id = chip.id();
+  return sampled ? std::optional(sample) : std::nullopt;
+}
+
 void EpochBuilder::acceleration(std::uint32_t now_ms, const AccelSample& sample) {
-  accel_heard_ = true;
+  accel_ = AccelState::ok;
   motion_.add(now_ms, elapsed(now_ms), sample);
 }
 
@@ -68,14 +79,14 @@ Epoch EpochBuilder::finish(std::uint32_t now_ms) {
 
   health_.family = radar_.family();
   health_.radar = radar_state(now_ms);
-  health_.accel = accel_heard_ ? AccelState::ok : AccelState::absent;
+  health_.accel = accel_;
 
   heart_.clear();
   breath_rate_.clear();
   present_.clear();
   heart_valid_.clear();
   radar_heard_ = false;
-  accel_heard_ = false;
+  accel_ = AccelState::absent;
   begin(now_ms);
   return epoch;
 }

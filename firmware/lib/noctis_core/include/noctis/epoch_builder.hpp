@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "noctis/breathing.hpp"
 #include "noctis/epoch.hpp"
@@ -28,6 +29,8 @@ class EpochBuilder {
   void begin(std::uint32_t now_ms);
   // Any number of bytes from the radar's UART, cut anywhere.
   void radar(std::uint32_t now_ms, const std::uint8_t* bytes, std::size_t size);
+  // Asks the accelerometer, to be called every 20 ms; returns the sample if there was one.
+  std::optional<AccelSample> accelerometer(std::uint32_t now_ms, Mpu6050& chip);
   void acceleration(std::uint32_t now_ms, const AccelSample& sample);
   // Returns the epoch that ends now and begins the next one.
   Epoch finish(std::uint32_t now_ms);
@@ -74,10 +77,10 @@ class EpochBuilder {
   Moment wave_stuck_;
   Moment rate_stuck_;
   Health health_;
+  AccelState accel_ = AccelState::absent;  // in this epoch
   std::uint32_t start_ms_ = 0;
   bool begun_ = false;
   bool radar_heard_ = false;  // in this epoch
-  bool accel_heard_ = false;  // in this epoch
 };
 
 }  // namespace noctis
