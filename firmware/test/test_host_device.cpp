@@ -305,7 +305,7 @@ TEST_CASE("stopped and started again, a device makes each epoch of its night onc
   Platform platform(broker.port());
   Options options = options_in(folder, 1);
   options.port = broker.port();
-  for (const std::size_t epochs : {10, 40, 41, 90}) {
+  for (const std::size_t epochs : {10U, 40U, 41U, 90U}) {
     volatile int stop = 0;
     platform.stop_at(epochs, &stop);
     run(options, &stop);

@@ -98,7 +98,9 @@ TEST_CASE("what is wrong is named, with what would be right") {
       {{"--tenant", "svc-live"}, "must not begin with svc-"},
       {{"--device", "a234567890123456789012345678", "--devices", "2"}, "at most 27"},
   };
-  for (const auto& [words, complaint] : cases) {
+  for (const auto& one : cases) {
+    const auto& words = one.first;
+    const auto& complaint = one.second;
     CAPTURE(complaint);
     std::string error;
     CHECK_FALSE(parse(enough_and(words), error));

@@ -165,7 +165,9 @@ TEST_CASE("a caller who never asks for readings does not overrun the parser") {
 TEST_CASE("every known type is refused if it is a byte short") {
   const std::vector<std::pair<std::uint16_t, std::size_t>> sizes = {
       {0x0A13, 12}, {0x0A14, 4}, {0x0A15, 4}, {0x0A16, 8}, {0x0F09, 1}};
-  for (const auto& [type, size] : sizes) {
+  for (const auto& one : sizes) {
+    const std::uint16_t type = one.first;
+    const std::size_t size = one.second;
     CAPTURE(type);
     Mr60bha2Parser parser;
     CHECK(feed(parser, test::radar_frame(type, Bytes(size - 1, 0))).empty());

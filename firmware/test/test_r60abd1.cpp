@@ -130,7 +130,9 @@ TEST_CASE("the 53 59 family is not believed when it says what no sensor could me
 TEST_CASE("every known kind of the 53 59 family is refused if it is a byte short") {
   const std::vector<std::pair<std::uint16_t, std::size_t>> sizes = {
       {0x8001, 1}, {0x8003, 1}, {0x8102, 1}, {0x8502, 1}, {0x8004, 2}, {0x8105, 5}};
-  for (const auto& [kind, size] : sizes) {
+  for (const auto& one : sizes) {
+    const std::uint16_t kind = one.first;
+    const std::size_t size = one.second;
     CAPTURE(kind);
     CHECK(refuses(kind, Bytes(size - 1, 0)));
     CHECK(parse(r60abd1_frame(kind, Bytes(size, 0))).size() == 1);
