@@ -39,9 +39,9 @@ bool write(const std::string& text, std::FILE* out) {
 
 }  // namespace
 
-int print_csv(const Night& night, std::FILE* out) {
+int print_csv(const Night& night, const SensorSetup& setup, std::FILE* out) {
   bool written = write(header(), out);
-  SensorFeed feed(night);
+  SensorFeed feed(night, setup);
   EpochBuilder builder;
   builder.begin(0);
   for (std::size_t k = 0; k < night.epochs() && written; ++k) {

@@ -39,7 +39,7 @@ Device::Device(DeviceSettings settings, const Night& night)
     : settings_(std::move(settings)),
       night_(night),
       pace_({settings_.speed, settings_.online, settings_.grace_s}),
-      feed_(night),
+      feed_(night, settings_.sensors),
       link_(settings_.faults.link_losses, mix(settings_.seed ^ 0x117CU), 0, length_s(night)),
       power_(settings_.faults.power_cuts, mix(settings_.seed ^ 0x9035U), length_s(night)) {}
 
@@ -230,6 +230,7 @@ Epoch Device::make_epoch() {
     return static_cast<std::uint32_t>(boot_night_ms_ + static_cast<std::int64_t>(ms));
   };
   if (epoch_ == 0) {
+    feed_.power_up();
     firmware_->builder().begin(night_ms(start_ms(0)));
   }
   feed_.play(from_s, from_s + kEpochS, firmware_->builder());

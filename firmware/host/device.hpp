@@ -34,6 +34,7 @@ struct DeviceSettings {
   bool online = true;  // false: no network at all
   double grace_s = 3;  // see Pace
   FaultRates faults;
+  SensorSetup sensors;
   std::uint64_t seed = 1;  // of the faults
   std::function<void(const std::string&)> say = [](const std::string&) {};
   bool talkative = true;  // says where it begins

@@ -93,6 +93,7 @@ DeviceSettings Fleet::settings_of(int index, const Passwords& passwords) {
   settings.online = !options_.offline;
   settings.grace_s = kGraceS + kGracePerDeviceS * options_.devices;
   settings.faults = options_.faults;
+  settings.sensors = options_.sensors;
   settings.seed = mix(options_.seed) + static_cast<std::uint64_t>(index);
   settings.say = [this](const std::string& message) { say(message); };
   settings.talkative = options_.devices == 1;

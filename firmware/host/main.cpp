@@ -53,7 +53,8 @@ int print(const noctis::host::Options& options) {
   if (!night) {
     return complain(error);
   }
-  return options.csv ? print_csv(*night, stdout) : print_signals(*night, stdout);
+  return options.csv ? print_csv(*night, options.sensors, stdout)
+                     : print_signals(*night, options.sensors, stdout);
 }
 
 }  // namespace

@@ -35,6 +35,10 @@ The device
   --nor FILE            its flash chip; with --log and --devices the file names get a suffix
   --log FILE            every epoch made, as JSON lines
   --devices N           N devices D-0001, D-0002, ... in one process (1)
+  --radar FAMILY        what is on its UART: mr60bha2 or r60abd1 (mr60bha2)
+  --sensor-fault KIND@FROM-TO   in seconds of the night, may be given again; KIND is
+                        radar-unplugged, radar-frozen, radar-noise, radar-swapped,
+                        presence-stuck, accel-absent, accel-frozen or accel-brownout
 What befalls it (drawn from --seed, on the night's own time)
   --drop-link N         the link is lost N times an hour (mean), for 0.5 s to 10 min (0)
   --power-cuts N        the power is cut N times an hour (mean), for 1 s to 2 min (0)
@@ -97,6 +101,26 @@ Reader rate_into(double& place) {
           "a mean number an hour, 0 to 3600"};
 }
 
+Reader radar_into(RadarFamily& place) {
+  return {[&place](const std::string& text) {
+            place = text == name_of(RadarFamily::r60abd1) ? RadarFamily::r60abd1
+                                                          : RadarFamily::mr60bha2;
+            return text == name_of(place);
+          },
+          "mr60bha2 or r60abd1"};
+}
+
+Reader fault_into(std::vector<SensorFault>& faults) {
+  return {[&faults](const std::string& text) {
+            const auto fault = parse_sensor_fault(text);
+            if (fault) {
+              faults.push_back(*fault);
+            }
+            return fault.has_value();
+          },
+          kSensorFaultForm};
+}
+
 std::map<std::string_view, Reader> readers(Options& options) {
   const double most = std::numeric_limits<double>::max();
   return {
@@ -147,6 +171,8 @@ std::map<std::string_view, Reader> readers(Options& options) {
         "seconds, 0 or more"}},
       {"--drop-link", rate_into(options.faults.link_losses)},
       {"--power-cuts", rate_into(options.faults.power_cuts)},
+      {"--radar", radar_into(options.sensors.radar)},
+      {"--sensor-fault", fault_into(options.sensors.faults)},
       {"--to",
        {[&options](const std::string& text) {
           options.csv = text == "csv";

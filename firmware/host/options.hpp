@@ -6,6 +6,7 @@
 #include <string>
 
 #include "faults.hpp"
+#include "sensor_faults.hpp"
 
 namespace noctis::host {
 
@@ -31,6 +32,7 @@ struct Options {
   std::string signals_file;  // the epochs of these instead of a night's
   int devices = 1;
   FaultRates faults;
+  SensorSetup sensors;
   bool help = false;
 };
 

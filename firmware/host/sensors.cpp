@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <utility>
 
 #include "random.hpp"
 
@@ -10,7 +10,9 @@ namespace noctis::host {
 namespace {
 
 constexpr double kPi = 3.141592653589793;
-constexpr std::int64_t kRadarPeriodMs = 125;
+constexpr std::uint32_t kWakeTicks = 50;   // 1 s, in which the driver finds the chip
+constexpr unsigned kFlipped = 10;          // of 256 bytes of a noisy UART,
+constexpr unsigned kInserted = 5;          // and bytes that nobody sent
 constexpr double kHeartRateFreshS = 15.0;  // recordings pause for 5 to 10 s
 constexpr std::size_t kSmoothedBreaths = 4;
 constexpr float kPhaseNoise = 0.02F;  // rad
@@ -19,80 +21,28 @@ constexpr float kNoiseG = 0.0023F;  // MPU6050: 0.4 mg per root Hz behind its 21
 constexpr double kCountsPerMovingSecond = 8.0;
 constexpr double kTurnS = 1.5;
 
-// MR60BHA2 frames of one moment.
-class RadarFrames {
- public:
-  explicit RadarFrames(std::int64_t tick) : id_(static_cast<std::uint16_t>(tick)) {}
-
-  void add(std::uint16_t type, const std::uint8_t* data, std::size_t size) {
-    std::uint8_t* const frame = bytes_.data() + size_;
-    const std::uint8_t header[7] = {
-        0x01, high(id_), low(id_), 0, static_cast<std::uint8_t>(size), high(type), low(type)};
-    std::memcpy(frame, header, sizeof header);
-    frame[7] = check(header, sizeof header);
-    std::memcpy(frame + 8, data, size);
-    frame[8 + size] = check(data, size);
-    size_ += 9 + size;
-  }
-  template <std::size_t N>
-  void add_floats(std::uint16_t type, const std::array<float, N>& values) {
-    std::uint8_t data[4 * N];
-    for (std::size_t i = 0; i < N; ++i) {
-      std::uint32_t bits = 0;
-      std::memcpy(&bits, &values[i], sizeof bits);
-      for (std::size_t k = 0; k < 4; ++k) {
-        data[4 * i + k] = static_cast<std::uint8_t>(bits >> (8 * k));
-      }
-    }
-    add(type, data, sizeof data);
-  }
-  [[nodiscard]] const std::uint8_t* data() const { return bytes_.data(); }
-  [[nodiscard]] std::size_t size() const { return size_; }
-
- private:
-  static std::uint8_t high(std::uint16_t v) { return static_cast<std::uint8_t>(v >> 8U); }
-  static std::uint8_t low(std::uint16_t v) { return static_cast<std::uint8_t>(v & 0xFFU); }
-  static std::uint8_t check(const std::uint8_t* bytes, std::size_t size) {
-    unsigned parity = 0;
-    for (std::size_t i = 0; i < size; ++i) {
-      parity ^= bytes[i];
-    }
-    return static_cast<std::uint8_t>(~parity & 0xFFU);
-  }
-
-  std::array<std::uint8_t, 128> bytes_{};
-  std::size_t size_ = 0;
-  std::uint16_t id_;
-};
-
 // About normal, with variance 1: the sum of three uniform numbers of 7 bits.
 float noise(std::uint64_t bits) {
   const auto sum = (bits & 127U) + ((bits >> 7U) & 127U) + ((bits >> 14U) & 127U);
   return (static_cast<float>(sum) - 190.5F) / 64.0F;
 }
 
-std::array<std::uint8_t, kMpu6050BurstSize> burst_of(const AccelSample& sample) {
-  const float axes[3] = {sample.x, sample.y, sample.z};
-  std::array<std::uint8_t, kMpu6050BurstSize> burst{};
-  for (std::size_t i = 0; i < 3; ++i) {
-    const float raw = std::clamp(axes[i] * kMpu6050LsbPerG, -32768.0F, 32767.0F);
-    const auto word = static_cast<std::uint16_t>(static_cast<std::int16_t>(std::lrint(raw)));
-    burst[2 * i] = static_cast<std::uint8_t>(word >> 8U);
-    burst[2 * i + 1] = static_cast<std::uint8_t>(word & 0xFFU);
-  }
-  return burst;
+// What a sensor at rest in `gravity` feels, with its noise, on top of an acceleration along an
+// axis.
+AccelSample felt(const AccelSample& gravity, const AccelSample& axis, float along,
+                 std::uint64_t bits) {
+  return {gravity.x + axis.x * along + kNoiseG * noise(bits),
+          gravity.y + axis.y * along + kNoiseG * noise(bits >> 21U),
+          gravity.z + axis.z * along + kNoiseG * noise(bits >> 42U)};
 }
 
-// What the sensor at rest in `gravity` reads on top of an acceleration along an axis.
-AccelSample sense(const AccelSample& gravity, const AccelSample& axis, float along,
-                  std::uint64_t bits) {
-  const AccelSample felt{gravity.x + axis.x * along + kNoiseG * noise(bits),
-                         gravity.y + axis.y * along + kNoiseG * noise(bits >> 21U),
-                         gravity.z + axis.z * along + kNoiseG * noise(bits >> 42U)};
-  const auto burst = burst_of(felt);
-  AccelSample sample{};
-  decode_mpu6050_burst(burst.data(), burst.size(), sample);
-  return sample;
+// Lets the driver find its chip in the second before.
+void wake(Mpu6050Chip& chip, Mpu6050& driver, std::uint32_t now_ms) {
+  AccelSample none{};
+  for (std::uint32_t tick = kWakeTicks; tick > 0; --tick) {
+    chip.feel({0.0F, 0.0F, 1.0F}, tick);
+    driver.poll(now_ms - tick * kAccelPeriodMs, none);
+  }
 }
 
 // A second's burst of movement: a swing that rises and falls within the second.
@@ -141,10 +91,15 @@ class SwingTable {
   // Counts of one such swing, the mean of ten.
   static float measured(float amplitude_g) {
     Motion motion;
+    Mpu6050Chip chip;
+    Mpu6050 driver(chip);
+    wake(chip, driver, 0);
+    AccelSample sample{};
     for (std::uint32_t i = 0; i < 1500; ++i) {
       const double in_second = (i % 50) / 50.0;
       const float along = (i / 50) % 3 == 1 ? amplitude_g * swing(in_second, 3.0F) : 0.0F;
-      const AccelSample sample = sense({0.0F, 0.0F, 1.0F}, {0.8F, 0.6F, 0.0F}, along, mix(i));
+      chip.feel(felt({0.0F, 0.0F, 1.0F}, {0.8F, 0.6F, 0.0F}, along, mix(i)), mix(i));
+      driver.poll(i * kAccelPeriodMs, sample);
       motion.add(i * kAccelPeriodMs, i * kAccelPeriodMs, sample);
     }
     return static_cast<float>(motion.finish().act_count) / 10.0F;
@@ -161,8 +116,8 @@ std::int64_t first_tick(double from_s, std::int64_t period_ms) {
 
 }  // namespace
 
-SensorFeed::SensorFeed(const Night& night, SensorListener* listener)
-    : night_(night), listener_(listener) {
+SensorFeed::SensorFeed(const Night& night, SensorSetup setup, SensorListener* listener)
+    : night_(night), setup_(std::move(setup)), listener_(listener) {
   lay_breaths();
   lay_turns();
 }
@@ -170,14 +125,17 @@ SensorFeed::SensorFeed(const Night& night, SensorListener* listener)
 void SensorFeed::play(double from_s, double to_s, EpochBuilder& builder) {
   const double end_s = std::min(to_s, static_cast<double>(night_.epochs()) * kEpochS);
   const std::int64_t end_ms = std::llround(end_s * 1000.0);
-  std::int64_t radar = first_tick(from_s, kRadarPeriodMs) * kRadarPeriodMs;
+  std::int64_t radar = first_tick(from_s, kMr60bha2PeriodMs) * kMr60bha2PeriodMs;
   std::int64_t accel = first_tick(from_s, kAccelPeriodMs) * kAccelPeriodMs;
+  if (!driver_) {
+    wake_accelerometer(accel);
+  }
   while (radar < end_ms || accel < end_ms) {
     if (radar <= accel) {
-      radar_tick(radar, static_cast<std::size_t>(radar / kEpochMs), builder);
-      radar += kRadarPeriodMs;
+      radar_tick(radar, builder);
+      radar += kMr60bha2PeriodMs;
     } else {
-      accel_tick(accel, static_cast<std::size_t>(accel / kEpochMs), builder);
+      accel_tick(accel, builder);
       accel += kAccelPeriodMs;
     }
   }
@@ -213,10 +171,13 @@ void SensorFeed::lay_turns() {
 
 void SensorFeed::plan_movement(std::size_t epoch) {
   static const SwingTable table;
+  if (moving_epoch_ == epoch) {
+    return;
+  }
   moving_epoch_ = epoch;
   movement_ = {};
   const double count = static_cast<double>(night_.motion_counts[epoch]);
-  if (count <= 0.0) {
+  if (!(count > 0.0)) {
     return;
   }
   Random random(night_.seed ^ mix(epoch));
@@ -237,14 +198,54 @@ void SensorFeed::plan_movement(std::size_t epoch) {
   }
 }
 
-void SensorFeed::radar_tick(std::int64_t ms, std::size_t epoch, EpochBuilder& builder) const {
+// The device was switched on a second before its first epoch.
+void SensorFeed::wake_accelerometer(std::int64_t ms) {
+  browned_out_ = false;
+  chip_.unplug();
+  if (!night_.motion_counts.empty()) {
+    chip_.plug_in();
+  }
+  driver_.emplace(chip_);
+  wake(chip_, *driver_, static_cast<std::uint32_t>(ms));
+}
+
+void SensorFeed::radar_tick(std::int64_t ms, EpochBuilder& builder) {
+  using Kind = SensorFault::Kind;
+  if (setup_.fault(Kind::radar_unplugged, ms) != nullptr) {
+    return;
+  }
+  const bool swapped = setup_.fault(Kind::radar_swapped, ms) != nullptr;
+  const bool seeed = (setup_.radar == RadarFamily::mr60bha2) != swapped;
+  if (!seeed && ms % kR60abd1PeriodMs != 0) {
+    return;
+  }
+  const SensorFault* frozen = setup_.fault(Kind::radar_frozen, ms);
+  const std::int64_t now = frozen != nullptr ? std::llround(1000.0 * frozen->from_s) : ms;
+  const Scene scene = [this](std::int64_t then) { return sight(then); };
+  bytes_.clear();
+  if (seeed) {
+    say_as_mr60bha2(ms, scene(now), bytes_);
+  } else {
+    say_as_r60abd1(ms, now, scene, bytes_);
+  }
+  if (setup_.fault(Kind::radar_noise, ms) != nullptr) {
+    bytes_ = noisy(ms, bytes_);
+  }
+  const auto now_ms = static_cast<std::uint32_t>(ms);
+  builder.radar(now_ms, bytes_.data(), bytes_.size());
+  if (listener_ != nullptr && !bytes_.empty()) {
+    listener_->radar(now_ms, bytes_.data(), bytes_.size());
+  }
+}
+
+Sight SensorFeed::sight(std::int64_t ms) {
+  ms = std::max<std::int64_t>(ms, 0);
   const double t_s = static_cast<double>(ms) / 1000.0;
-  const bool present = night_.present[epoch] != 0;
-  RadarFrames frames(ms / kRadarPeriodMs);
-  const std::uint8_t presence = present ? 1 : 0;
-  frames.add(0x0F09, &presence, 1);
-  frames.add_floats<1>(0x0A15, {present ? heart_rate_at(t_s) : 0.0F});
-  if (!breaths_.empty()) {
+  const auto epoch = static_cast<std::size_t>(ms / kEpochMs);
+  Sight seen{};
+  seen.present = night_.present[epoch] != 0;
+  seen.breathing = !breaths_.empty();
+  if (seen.breathing) {
     const auto after = std::upper_bound(
         breaths_.begin(), breaths_.end(), t_s,
         [](double time, const Breath& breath) { return time < breath.start_s; });
@@ -252,25 +253,49 @@ void SensorFeed::radar_tick(std::int64_t ms, std::size_t epoch, EpochBuilder& bu
     const Breath& breath = breaths_[index];
     const double at = (t_s - breath.start_s) / breath.length_s;
     const double part = at < 0.4 ? at / 0.8 : 0.5 + (at - 0.4) / 1.2;  // in 40 %, out 60 %
-    const float wave =
-        -0.5F * breath.amplitude * static_cast<float>(std::cos(2.0 * kPi * part));
     const std::uint64_t bits = mix(night_.seed ^ static_cast<std::uint64_t>(ms) << 20U);
-    const float chest = present ? wave + kPhaseNoise * noise(bits) : 0.0F;
-    const float heart = present ? 0.1F * noise(bits >> 21U) : 0.0F;
-    frames.add_floats<3>(0x0A13, {chest + heart, chest, heart});
-    frames.add_floats<1>(0x0A14, {present ? breath_rate_before(index) : 0.0F});
+    seen.breath_rate = breath_rate_before(index);
+    seen.chest = -0.5F * breath.amplitude * static_cast<float>(std::cos(2.0 * kPi * part)) +
+                 kPhaseNoise * noise(bits);
+    seen.heart = 0.1F * noise(bits >> 21U);
   }
-  builder.radar(static_cast<std::uint32_t>(ms), frames.data(), frames.size());
-  if (listener_ != nullptr) {
-    listener_->radar(static_cast<std::uint32_t>(ms), frames.data(), frames.size());
+  seen.heart_rate = heart_rate_at(t_s);
+  if (setup_.fault(SensorFault::Kind::presence_stuck, ms) != nullptr) {
+    return {true, seen.breathing, 0.0F, 0.0F, 0.01F * seen.heart, 0.01F * seen.heart, 0.0F};
   }
+  if (!seen.present) {
+    return {false, seen.breathing, 0.0F, 0.0F, 0.0F, 0.0F, 0.0F};
+  }
+  if (!night_.motion_counts.empty()) {
+    plan_movement(epoch);
+    seen.movement_g = movement_.amplitude_g[static_cast<std::size_t>(ms % kEpochMs) / 1000];
+  }
+  return seen;
 }
 
-void SensorFeed::accel_tick(std::int64_t ms, std::size_t epoch, EpochBuilder& builder) {
-  if (night_.motion_counts.empty() || std::isnan(night_.motion_counts[epoch])) {
-    return;
+std::vector<std::uint8_t> SensorFeed::noisy(std::int64_t ms,
+                                            const std::vector<std::uint8_t>& bytes) const {
+  Random random(night_.seed ^ mix(static_cast<std::uint64_t>(ms)));
+  std::vector<std::uint8_t> wrong;
+  for (const std::uint8_t byte : bytes) {
+    const std::uint64_t bits = random.bits();
+    if ((bits & 0xFFU) < kInserted) {
+      wrong.push_back(static_cast<std::uint8_t>(bits >> 8U));
+    }
+    const bool flipped = ((bits >> 16U) & 0xFFU) < kFlipped;
+    wrong.push_back(
+        static_cast<std::uint8_t>(flipped ? byte ^ (1U << ((bits >> 24U) & 7U)) : byte));
   }
-  if (moving_epoch_ != epoch) {
+  return wrong;
+}
+
+void SensorFeed::accel_tick(std::int64_t ms, EpochBuilder& builder) {
+  const auto epoch = static_cast<std::size_t>(ms / kEpochMs);
+  const bool recorded = !night_.motion_counts.empty();
+  if (recorded && std::isnan(night_.motion_counts[epoch])) {
+    return;  // nobody knows what it felt
+  }
+  if (recorded) {
     plan_movement(epoch);
   }
   const double in_epoch = static_cast<double>(ms % kEpochMs) / 1000.0;
@@ -281,11 +306,31 @@ void SensorFeed::accel_tick(std::int64_t ms, std::size_t epoch, EpochBuilder& bu
           ? amplitude * swing(in_epoch - static_cast<double>(second), movement_.hertz)
           : 0.0F;
   const std::uint64_t bits = mix(night_.seed ^ static_cast<std::uint64_t>(ms) << 16U);
-  const AccelSample sample = sense(gravity_at(epoch, in_epoch), movement_.axis, along, bits);
-  builder.acceleration(static_cast<std::uint32_t>(ms), sample);
-  if (listener_ != nullptr) {
-    listener_->acceleration(static_cast<std::uint32_t>(ms), sample);
+  trouble_accelerometer(ms);
+  chip_.feel(felt(gravity_at(epoch, in_epoch), movement_.axis, along, bits), mix(bits));
+  const auto now_ms = static_cast<std::uint32_t>(ms);
+  const auto sample = builder.accelerometer(now_ms, *driver_);
+  if (listener_ != nullptr && sample) {
+    listener_->acceleration(now_ms, *sample);
   }
+}
+
+void SensorFeed::trouble_accelerometer(std::int64_t ms) {
+  using Kind = SensorFault::Kind;
+  if (setup_.faults.empty()) {
+    return;
+  }
+  if (night_.motion_counts.empty() || setup_.fault(Kind::accel_absent, ms) != nullptr) {
+    chip_.unplug();
+  } else {
+    chip_.plug_in();
+  }
+  chip_.freeze(setup_.fault(Kind::accel_frozen, ms) != nullptr);
+  const bool brownout = setup_.fault(Kind::accel_brownout, ms) != nullptr;
+  if (brownout && !browned_out_) {
+    chip_.brown_out();
+  }
+  browned_out_ = brownout;
 }
 
 // The newest recorded rate while it is fresh, else 0: none.

@@ -106,9 +106,9 @@ bool feed(const std::vector<std::string>& fields, std::uint32_t ms, EpochBuilder
 
 }  // namespace
 
-int print_signals(const Night& night, std::FILE* out) {
+int print_signals(const Night& night, const SensorSetup& setup, std::FILE* out) {
   Printer printer(out);
-  SensorFeed feed(night, &printer);
+  SensorFeed feed(night, setup, &printer);
   EpochBuilder builder;
   builder.begin(0);
   printer.print(kHeader);

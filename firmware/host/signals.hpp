@@ -16,6 +16,7 @@
 
 #include "night.hpp"
 #include "noctis/epoch_builder.hpp"
+#include "sensor_faults.hpp"
 
 namespace noctis::host {
 
@@ -28,7 +29,7 @@ class SensorListener {
 };
 
 // Prints the signals of a night. Returns 0, or 1 if `out` could not be written.
-int print_signals(const Night& night, std::FILE* out);
+int print_signals(const Night& night, const SensorSetup& setup, std::FILE* out);
 
 // Feeds the signals in the file to a new EpochBuilder and hands on each epoch it makes. False
 // and `error` set if the file or one of its lines cannot be read; epochs before it are handed

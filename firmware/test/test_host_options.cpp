@@ -90,6 +90,8 @@ TEST_CASE("what is wrong is named, with what would be right") {
       {{"--to", "json"}, "--to needs csv or signals, not 'json'"},
       {{"--drop-link", "-1"}, "--drop-link needs a mean number an hour, 0 to 3600, not '-1'"},
       {{"--power-cuts", "often"}, "--power-cuts needs a mean number an hour"},
+      {{"--radar", "ld2410"}, "--radar needs mr60bha2 or r60abd1, not 'ld2410'"},
+      {{"--sensor-fault", "radar-deaf@1-2"}, "--sensor-fault needs KIND@FROM-TO"},
       {{"--start"}, "--start needs unix seconds"},
       {{"--colour"}, "unknown option '--colour'"},
       {{"--tenant", "T1"}, "--tenant must be 1 to 32 of a-z, 0-9 and '-', not 'T1'"},

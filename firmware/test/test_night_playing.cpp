@@ -52,7 +52,7 @@ bool missing(const Epoch& epoch, Feature feature) {
 std::string csv_of(const Night& night) {
   std::FILE* file = std::tmpfile();
   REQUIRE(file != nullptr);
-  CHECK(print_csv(night, file) == 0);
+  CHECK(print_csv(night, {}, file) == 0);
   std::string text(static_cast<std::size_t>(std::ftell(file)), '\0');
   std::rewind(file);
   CHECK(std::fread(text.data(), 1, text.size(), file) == text.size());
@@ -283,7 +283,7 @@ TEST_CASE("the table of a night has its header, a row an epoch and nothing where
 TEST_CASE("a table that cannot be written is an error") {
   std::FILE* full = std::fopen("/dev/full", "w");
   REQUIRE(full != nullptr);
-  CHECK(print_csv(make_up_night(1, 0.1), full) == 1);
+  CHECK(print_csv(make_up_night(1, 0.1), {}, full) == 1);
   std::fclose(full);
 }
 

@@ -39,7 +39,7 @@ TEST_CASE("signals that were printed make the very epochs of the night they came
   const Night night = make_up_night(5, 0.1);
   std::FILE* file = std::fopen(path.c_str(), "w");
   REQUIRE(file != nullptr);
-  REQUIRE(print_signals(night, file) == 0);
+  REQUIRE(print_signals(night, {}, file) == 0);
   std::fclose(file);
   std::string error;
   const auto epochs = epochs_of(path, error);
