@@ -36,26 +36,26 @@ DeviceClock::DeviceClock(const Pace& pace, const Settings& settings)
 }
 
 // Minutes to hours in which SNTP is right, silent, or wrong by seconds, hours or years.
-void DeviceClock::next_phase() {
-  phase_end_ms_ = pace_.night_ms() + static_cast<std::uint64_t>(random_->uniform(3e5, 72e5));
-  const double kind = random_->uniform();
-  const double sign = random_->chance(0.5) ? 1 : -1;
+void DeviceClock::next_phase(Random& random) {
+  phase_end_ms_ = pace_.night_ms() + static_cast<std::uint64_t>(random.uniform(3e5, 72e5));
+  const double kind = random.uniform();
+  const double sign = random.chance(0.5) ? 1 : -1;
   answers_ = kind >= 0.3;
   cut_off_ = kind < 0.2;
   error_s_ = 0;
   if (kind > 0.9) {
-    error_s_ = sign * kYearS * random_->uniform(1, 30);
+    error_s_ = sign * kYearS * random.uniform(1, 30);
   } else if (kind > 0.8) {
-    error_s_ = sign * random_->uniform(600, 40000);
+    error_s_ = sign * random.uniform(600, 40000);
   } else if (kind > 0.7) {
-    error_s_ = sign * random_->uniform(3, 60);
+    error_s_ = sign * random.uniform(3, 60);
   }
 }
 
 void DeviceClock::step() {
   const std::uint64_t now_ms = pace_.night_ms();
   if (random_ && now_ms >= phase_end_ms_) {
-    next_phase();
+    next_phase(*random_);
     sntp_due_ms_ = now_ms;
   }
   if (now_ms < sntp_due_ms_) {

@@ -41,7 +41,7 @@ class DeviceClock {
     const Pace& pace_;
   };
 
-  void next_phase();
+  void next_phase(Random& random);
 
   const Pace& pace_;
   NightClock night_;

@@ -97,10 +97,10 @@ inline bool carries_epochs(const Published& message) {
 }
 
 // A device with its spool in RAM, and what it sent.
-struct Bench {
+struct CourierBench {
   static constexpr std::uint64_t kUtcMs = 1'700'000'000'000;  // at boot
 
-  explicit Bench(std::uint32_t sectors = 8) : nor(sectors, 7) {
+  explicit CourierBench(std::uint32_t sectors = 8) : nor(sectors, 7) {
     spool.mount();
     wall_clock.learn(ClockSource::sntp, kUtcMs);
   }

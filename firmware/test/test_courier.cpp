@@ -8,12 +8,12 @@ using namespace noctis::test;
 
 namespace {
 
-std::size_t count_of(const Bench& bench, Channel channel) {
+std::size_t count_of(const CourierBench& bench, Channel channel) {
   return bench.uplink.of(channel).size();
 }
 
 // How often each seq went out live.
-std::multiset<std::uint32_t> live_seqs(const Bench& bench) {
+std::multiset<std::uint32_t> live_seqs(const CourierBench& bench) {
   std::multiset<std::uint32_t> seqs;
   for (const Published& message : bench.uplink.of(Channel::epochs)) {
     REQUIRE(message.frame.slots.size() == 1);
@@ -31,7 +31,7 @@ Json parsed(const Published& message) {
 }  // namespace
 
 TEST_CASE("an epoch goes out live once and is done when the platform says so") {
-  Bench bench;
+  CourierBench bench;
   bench.courier.on_state(true);
   const std::uint32_t seq = bench.make_epoch();
   CHECK(bench.went_live);
@@ -47,14 +47,14 @@ TEST_CASE("an epoch goes out live once and is done when the platform says so") {
 }
 
 TEST_CASE("an epoch that the platform disposed of is done too") {
-  Bench bench;
+  CourierBench bench;
   bench.courier.on_state(true);
   bench.acknowledge(bench.make_epoch(), 1, AckCode::disposed);
   CHECK(bench.spool.backlog() == 0);
 }
 
 TEST_CASE("a refusal of another stream changes nothing") {
-  Bench bench;
+  CourierBench bench;
   bench.courier.on_state(true);
   const std::uint32_t seq = bench.make_epoch();
   bench.acknowledge(seq, 1, AckCode::refused, bench.spool.stream() + 1);
@@ -62,7 +62,7 @@ TEST_CASE("a refusal of another stream changes nothing") {
 }
 
 TEST_CASE("acknowledgements of another stream, damaged, or of seqs to come change nothing") {
-  Bench bench;
+  CourierBench bench;
   bench.courier.on_state(true);
   const std::uint32_t seq = bench.make_epoch();
   bench.acknowledge(seq, 1, AckCode::stored, bench.spool.stream() + 1);
@@ -77,7 +77,7 @@ TEST_CASE("acknowledgements of another stream, damaged, or of seqs to come chang
 }
 
 TEST_CASE("eight live epochs are in flight at most; the others follow on the backlog") {
-  Bench bench;
+  CourierBench bench;
   bench.courier.on_state(true);
   bench.make_epochs(8);
   CHECK(bench.went_live);
@@ -92,7 +92,7 @@ TEST_CASE("eight live epochs are in flight at most; the others follow on the bac
 }
 
 TEST_CASE("what was made without a link goes as backlog, oldest first, 64 slots a frame") {
-  Bench bench;
+  CourierBench bench;
   bench.make_epochs(600);
   CHECK(bench.uplink.sent.empty());
   bench.courier.on_state(true);
@@ -114,7 +114,7 @@ TEST_CASE("what was made without a link goes as backlog, oldest first, 64 slots 
 }
 
 TEST_CASE("the backlog window opens to four frames and no further") {
-  Bench bench;
+  CourierBench bench;
   bench.make_epochs(800);
   bench.courier.on_state(true);
   bench.courier.poll();
@@ -130,7 +130,7 @@ TEST_CASE("the backlog window opens to four frames and no further") {
 }
 
 TEST_CASE("on silence one frame repeats from 30 s up to every 15 min, with jitter") {
-  Bench bench;
+  CourierBench bench;
   bench.make_epochs(200);
   bench.courier.on_state(true);
   bench.courier.poll();
@@ -151,7 +151,7 @@ TEST_CASE("on silence one frame repeats from 30 s up to every 15 min, with jitte
 }
 
 TEST_CASE("after a silence one answer brings the pace back") {
-  Bench bench;
+  CourierBench bench;
   bench.make_epochs(600);
   bench.courier.on_state(true);
   bench.courier.poll();
@@ -164,7 +164,7 @@ TEST_CASE("after a silence one answer brings the pace back") {
 }
 
 TEST_CASE("after a silence the patience is short again, and one frame goes at a time") {
-  Bench bench;
+  CourierBench bench;
   bench.make_epochs(1000);
   bench.courier.on_state(true);
   bench.courier.poll();
@@ -180,7 +180,7 @@ TEST_CASE("after a silence the patience is short again, and one frame goes at a 
 }
 
 TEST_CASE("an answer to a live epoch brings the backlog back from a long silence") {
-  Bench bench;
+  CourierBench bench;
   bench.make_epochs(10);
   bench.courier.on_state(true);
   bench.courier.poll();
@@ -192,7 +192,7 @@ TEST_CASE("an answer to a live epoch brings the backlog back from a long silence
 }
 
 TEST_CASE("a reconnect begins with one frame") {
-  Bench bench;
+  CourierBench bench;
   bench.make_epochs(1000);
   bench.courier.on_state(true);
   bench.courier.poll();
@@ -207,7 +207,7 @@ TEST_CASE("a reconnect begins with one frame") {
 }
 
 TEST_CASE("a live epoch that nobody answers is repeated on the backlog, never live") {
-  Bench bench;
+  CourierBench bench;
   bench.courier.on_state(true);
   const std::uint32_t seq = bench.make_epoch();
   bench.pass(29);
@@ -219,7 +219,7 @@ TEST_CASE("a live epoch that nobody answers is repeated on the backlog, never li
 }
 
 TEST_CASE("patience with the platform begins when the broker has the message") {
-  Bench bench;
+  CourierBench bench;
   bench.courier.on_state(true);
   bench.make_epoch();
   bench.pass(25);
@@ -231,7 +231,7 @@ TEST_CASE("patience with the platform begins when the broker has the message") {
 }
 
 TEST_CASE("a late acknowledgement of a repeated epoch is good") {
-  Bench bench;
+  CourierBench bench;
   bench.courier.on_state(true);
   const std::uint32_t seq = bench.make_epoch();
   bench.pass(45);
@@ -242,7 +242,7 @@ TEST_CASE("a late acknowledgement of a repeated epoch is good") {
 }
 
 TEST_CASE("what was refused is kept and asked again in an hour, and nothing waits for it") {
-  Bench bench;
+  CourierBench bench;
   bench.courier.on_state(true);
   const std::uint32_t refused = bench.make_epoch();
   bench.acknowledge(refused, 1, AckCode::refused);
@@ -264,7 +264,7 @@ TEST_CASE("what was refused is kept and asked again in an hour, and nothing wait
 }
 
 TEST_CASE("a refused frame of the backlog does not stop the frames behind it") {
-  Bench bench;
+  CourierBench bench;
   bench.make_epochs(128);
   bench.courier.on_state(true);
   bench.courier.poll();
@@ -275,7 +275,7 @@ TEST_CASE("a refused frame of the backlog does not stop the frames behind it") {
 }
 
 TEST_CASE("a frame acknowledged in pieces is done when the last piece is") {
-  Bench bench;
+  CourierBench bench;
   bench.make_epochs(64);
   bench.courier.on_state(true);
   bench.courier.poll();
@@ -293,7 +293,7 @@ TEST_CASE("a frame acknowledged in pieces is done when the last piece is") {
 }
 
 TEST_CASE("after a reconnect everything unanswered comes from the spool, nothing live twice") {
-  Bench bench;
+  CourierBench bench;
   bench.courier.on_state(true);
   bench.make_epochs(5);
   bench.courier.on_state(false);
@@ -312,7 +312,7 @@ TEST_CASE("after a reconnect everything unanswered comes from the spool, nothing
 }
 
 TEST_CASE("a new epoch goes live at once while the backlog drains") {
-  Bench bench;
+  CourierBench bench;
   bench.make_epochs(600);
   bench.courier.on_state(true);
   bench.courier.poll();
@@ -322,7 +322,7 @@ TEST_CASE("a new epoch goes live at once while the backlog drains") {
 }
 
 TEST_CASE("an uplink that takes nothing loses nothing") {
-  Bench bench;
+  CourierBench bench;
   bench.courier.on_state(true);
   bench.uplink.full = true;
   bench.make_epochs(3);
@@ -335,7 +335,7 @@ TEST_CASE("an uplink that takes nothing loses nothing") {
 }
 
 TEST_CASE("a boot loses no backlog") {
-  Bench bench;
+  CourierBench bench;
   bench.make_epochs(300);
   Spool again(bench.nor, {1, 2, 3});
   CHECK(again.mount() == Spool::Mount::ready);
@@ -350,7 +350,7 @@ TEST_CASE("a boot loses no backlog") {
 TEST_CASE("a random platform gets every epoch, each live once at most") {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     CAPTURE(seed);
-    Bench bench;
+    CourierBench bench;
     std::mt19937_64 random(seed);
     std::set<std::uint32_t> made;
     std::set<std::uint32_t> stored;
@@ -390,7 +390,7 @@ TEST_CASE("a random platform gets every epoch, each live once at most") {
 }
 
 TEST_CASE("the status says where the spool stands and how the sensors are") {
-  Bench bench;
+  CourierBench bench;
   bench.courier.on_state(true);
   bench.make_epochs(2);
   bench.courier.set_health(
@@ -431,7 +431,7 @@ TEST_CASE("the longest status fits, and a firmware's name is cut before the JSON
 }
 
 TEST_CASE("a change of the sensors' health is told at once, but at most once a minute") {
-  Bench bench;
+  CourierBench bench;
   bench.courier.on_state(true);
   bench.pass(100);
   CHECK(count_of(bench, Channel::status) == 1);
@@ -452,7 +452,7 @@ TEST_CASE("a change of the sensors' health is told at once, but at most once a m
 }
 
 TEST_CASE("a status that the uplink did not take is said again within a minute") {
-  Bench bench;
+  CourierBench bench;
   bench.uplink.full = true;
   bench.courier.on_state(true);
   bench.pass(30);

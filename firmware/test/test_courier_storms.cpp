@@ -23,7 +23,7 @@ std::uint64_t variable(const char* name, std::uint64_t otherwise) {
 }
 
 // Lives for some hours, an epoch every 30 s; `react` sees each message once it is sent.
-void live(Bench& bench, int hours, const std::function<void(const Published&)>& react) {
+void live(CourierBench& bench, int hours, const std::function<void(const Published&)>& react) {
   std::size_t seen = bench.uplink.sent.size();
   const auto catch_up = [&] {
     for (; seen < bench.uplink.sent.size(); ++seen) {
@@ -40,7 +40,7 @@ void live(Bench& bench, int hours, const std::function<void(const Published&)>& 
 }
 
 // How many messages of a channel went out in the hour that ends now.
-std::size_t last_hour(const Bench& bench, Channel channel) {
+std::size_t last_hour(const CourierBench& bench, Channel channel) {
   std::size_t count = 0;
   for (const Published& message : bench.uplink.of(channel)) {
     count += message.at_ms + 3'600'000 > bench.clock.now_ms ? 1 : 0;
@@ -48,7 +48,7 @@ std::size_t last_hour(const Bench& bench, Channel channel) {
   return count;
 }
 
-void check_quiet(const Bench& bench, std::size_t backlog) {
+void check_quiet(const CourierBench& bench, std::size_t backlog) {
   CHECK(last_hour(bench, Channel::epochs) <= kEpochsAnHour);
   CHECK(last_hour(bench, Channel::backlog) <= backlog);
   CHECK(last_hour(bench, Channel::status) <= kStatusesAnHour);
@@ -60,7 +60,7 @@ void check_quiet(const Bench& bench, std::size_t backlog) {
 TEST_CASE("a broker that never answers, or answers for a silent platform, meets no storm") {
   for (const bool confirms : {false, true}) {
     CAPTURE(confirms);
-    Bench bench;
+    CourierBench bench;
     bench.make_epochs(500);
     bench.courier.on_state(true);
     live(bench, 6, [&](const Published& message) {
@@ -76,7 +76,7 @@ TEST_CASE("a broker that never answers, or answers for a silent platform, meets 
 }
 
 TEST_CASE("a platform that refuses everything is asked ever more slowly, yet for all of it") {
-  Bench bench(32);
+  CourierBench bench(32);
   bench.make_epochs(6000);
   const std::uint32_t newest = bench.spool.next_seq() - 1;
   bench.courier.on_state(true);
@@ -103,7 +103,7 @@ TEST_CASE("a platform that refuses everything is asked ever more slowly, yet for
 }
 
 TEST_CASE("refused frames do not keep the ones behind them from being stored") {
-  Bench bench(16);
+  CourierBench bench(16);
   bench.make_epochs(3000);
   bench.courier.on_state(true);
   live(bench, 2, [&](const Published& message) {
@@ -117,7 +117,7 @@ TEST_CASE("refused frames do not keep the ones behind them from being stored") {
 }
 
 TEST_CASE("what the platform disposed of is never sent again") {
-  Bench bench;
+  CourierBench bench;
   bench.make_epochs(1000);
   bench.courier.on_state(true);
   live(bench, 1, [&](const Published& message) {
@@ -132,7 +132,7 @@ TEST_CASE("what the platform disposed of is never sent again") {
 }
 
 TEST_CASE("each connection of a flapping link costs a status and one frame") {
-  Bench bench;
+  CourierBench bench;
   bench.make_epochs(500);
   std::size_t connections = 0;
   for (int second = 0; second < 3600; ++second) {
@@ -147,7 +147,7 @@ TEST_CASE("each connection of a flapping link costs a status and one frame") {
 }
 
 TEST_CASE("an uplink that takes nothing is asked once a second and no more") {
-  Bench bench;
+  CourierBench bench;
   bench.make_epochs(500);
   bench.courier.on_state(true);
   bench.uplink.full = true;
@@ -169,7 +169,7 @@ TEST_CASE(
     "beside a backlog of 500,000 epochs every live epoch goes out in the poll that made it") {
   constexpr std::uint32_t kBacklog = 500'000;
   constexpr std::uint64_t kAnswerMs = 300;
-  Bench bench(2048);
+  CourierBench bench(2048);
   for (std::uint32_t i = 0; i < kBacklog; ++i) {
     REQUIRE(bench.spool.append(Epoch{}, {30 * i, 0, {}}));
   }
@@ -212,7 +212,7 @@ namespace {
 // A broker and a platform whose mood changes.
 class MoodyPlatform {
  public:
-  MoodyPlatform(Bench& bench, std::uint64_t seed) : bench_(bench), random_(seed) {}
+  MoodyPlatform(CourierBench& bench, std::uint64_t seed) : bench_(bench), random_(seed) {}
 
   void change_mood() {
     mood_ = random_() % 8;
@@ -277,7 +277,7 @@ class MoodyPlatform {
     }
   }
 
-  Bench& bench_;
+  CourierBench& bench_;
   std::mt19937_64 random_;
   std::uint64_t mood_ = 0;
   bool up_ = false;
@@ -291,7 +291,7 @@ TEST_CASE("through random moods of broker and platform nothing is lost and nothi
   const std::uint64_t runs = variable("NOCTIS_RUNS", 40);
   for (std::uint64_t seed = first; seed < first + runs; ++seed) {
     CAPTURE(seed);
-    Bench bench(16);
+    CourierBench bench(16);
     MoodyPlatform platform(bench, seed);
     std::set<std::uint32_t> made;
     std::mt19937_64 random(seed);

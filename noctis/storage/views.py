@@ -22,8 +22,8 @@ def _timeline() -> str:
 
     ``placement`` is ``device`` (the run's own clock), ``corrected`` (that and the run's
     shift), ``anchored`` (no usable clock: counted by the monotonic clock from a run of the
-    same boot that knows the time, a later one where there is one) or ``estimated`` (no clock in that boot: not later than what the moments
-    of receipt allow).
+    same boot that knows the time, a later one where there is one) or ``estimated`` (no clock
+    in that boot: not later than what the moments of receipt allow).
     """
     keys = ", ".join(f"e.{name}" for name in _KEYS.split(", "))
     codes = ", ".join(f"e.{name}" for name in NAMES)
