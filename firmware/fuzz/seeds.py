@@ -189,6 +189,25 @@ TIME_REPLIES = {
 }
 
 
+def bus() -> dict[str, bytes]:
+    """Return inputs of the target mpu6050: what the bus answers, call by call."""
+    found = b"\xfe\x00"  # its number, the reset
+    awake = b"\x00" * 4 + b"\xfe"
+    bursts = b"".join(bytes([0, 1, i, 2, i, 3, i]) + bytes(8) for i in range(60))
+    silence = b"\xff" * 6
+    clone = b"\x00\x98\x00" + b"\x00" * 5 + b"\xfe"
+    return {
+        "chip": found + awake + bursts,
+        "clone": clone + bursts,
+        "nobody": silence * 4,
+        "stranger": b"\x00\x33" * 4,
+        "lost-and-found": found + awake + bursts[:90] + silence + found + awake + bursts,
+        "asleep": found + awake + (b"\x00" + bytes(14)) * 6,
+        "frozen": found + awake + bursts[:15] + b"\xfd" * 60 + found + awake + bursts,
+        "not-to-be-woken": found + b"\x00" * 4 + b"\x00\x40",
+    }
+
+
 def main() -> None:
     """Write every input into its target's folder."""
     corpora = {
@@ -197,6 +216,7 @@ def main() -> None:
         "epoch_builder": nights(),
         "ack": ACKS,
         "time_reply": TIME_REPLIES,
+        "mpu6050": bus(),
     }
     for target, inputs in corpora.items():
         folder = CORPUS / target
