@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -361,6 +362,26 @@ def test_a_clock_that_becomes_implausible_is_replaced_by_the_earlier_one_of_its_
     assert [row.placement for row in rows] == ["device", "device", "anchored", "anchored"]
     assert [row.epoch_start - start for row in rows] == [
         timedelta(seconds=30 * n) for n in range(4)
+    ]
+
+
+def test_the_statement_of_the_protocols_page_sets_a_wrong_clock_right(
+    home: Engine, start: datetime
+) -> None:
+    page = Path(__file__).parents[2].joinpath("docs", "protocol.md").read_text("utf-8")
+    statement = page.partition("```sql\n")[2].partition("```")[0]
+    wrong = frame(1, 2, utc=start - timedelta(hours=7), tick_s=100)
+    good = frame(4, 1, run_seq=3, utc=start + timedelta(seconds=60), tick_s=160)
+    send(home, wrong, good)
+    with transaction(home) as connection:
+        device = connection.scalar(text("SELECT device_id FROM runs LIMIT 1"))
+        stream = connection.scalar(text("SELECT stream FROM runs LIMIT 1"))
+        parameters = {"good": 3, "wrong": 0, "device": device, "stream": stream}
+        connection.execute(text(statement), parameters)
+        rows = epochs.read("home", connection, "bed", start, start + timedelta(hours=1))
+    assert [row.placement for row in rows] == ["corrected", "corrected", "device"]
+    assert [row.epoch_start - start for row in rows] == [
+        timedelta(seconds=30 * n) for n in range(3)
     ]
 
 
