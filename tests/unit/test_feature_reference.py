@@ -235,18 +235,33 @@ def test_pauses_and_restarts_of_the_waveform_are_read_alike(
     play: Play, radar: Callable[..., list[tuple[int, bytes]]]
 ) -> None:
     random = np.random.default_rng(9)
-    wave = breaths([3, 5, 4], [0.05, 0.1, 0.08])
-    said = radar(300, breath=lambda _: 15, wave=wave)
+    said = radar(300, breath=lambda _: 15, wave=breaths([3, 5, 4], [0.05, 0.1, 0.08]))
     lost = np.repeat(random.random(40) < 0.1, -(-len(said) // 40))[: len(said)]
-    late = [int(ms + random.integers(0, 100)) for ms, _ in said]
-    kept = [
-        (ms, data)
-        for ms, (_, data), gone in zip(late, said, lost, strict=True)
-        if not gone and random.random() > 0.1
-    ]
-    rows = play(Signals(kept))
+    lost |= random.random(len(said)) < 0.1
+    late = [(int(ms + random.integers(0, 100)), data) for ms, data in said]
+    rows = play(Signals([sent for sent, gone in zip(late, lost, strict=True) if not gone]))
     unknown = sum(np.isnan(row["rr_regularity"]) for row in rows)
     assert 0 < unknown < len(rows)
+
+
+def test_a_waveform_with_pauses_of_about_a_second_is_read_alike(play: Play) -> None:
+    random = np.random.default_rng(3)
+    said = radar_8_hz(300, wave=breaths([3, 5, 4], [0.05, 0.1, 0.08]))
+    late = [(int(ms + random.integers(0, 100)), data) for ms, data in said]
+    rows = play(Signals([sent for number, sent in enumerate(late) if number % 48 > 6]))
+    assert len({round(row["rr_sd"], 1) for row in rows}) > 2
+
+
+def test_lost_samples_and_a_one_g_that_drifts_are_read_alike(play: Play) -> None:
+    random = np.random.default_rng(4)
+    kept = random.choice([1.0, 0.65, 0.55, 0.5, 0.45, 0.1], 300)
+
+    def drift(at: float) -> tuple[float, float, float]:
+        burst = 0.1 * np.sin(2 * np.pi * 3 * at) * (at % 40 < 5)
+        return float(burst), 0.0, float(1 + 0.06 * at / 300 + 0.004 * random.normal())
+
+    samples = accelerometer(300, drift)
+    play(Signals(accel=[row for row in samples if random.random() < kept[row[0] // 1000]]))
 
 
 def test_made_up_nights_have_the_references_features() -> None:
