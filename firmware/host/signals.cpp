@@ -140,8 +140,10 @@ bool read_signals(const std::string& path, const std::function<void(const Epoch&
     }
     now_ms = static_cast<std::uint32_t>(ms);
     if (!timed || !feed(fields, now_ms, builder)) {
-      error = path + ", line " + std::to_string(number) +
-              ": needs ms (not less than before), sensor, signal, not '" + line + "'";
+      error = path;
+      error.append(", line ").append(std::to_string(number));
+      error.append(": needs ms (not less than before), sensor, signal, not '").append(line);
+      error.append("'");
       return false;
     }
   }
