@@ -205,7 +205,7 @@ void SensorFeed::wake_accelerometer(std::int64_t ms) {
   if (!night_.motion_counts.empty()) {
     chip_.plug_in();
   }
-  driver_.emplace(chip_);
+  driver_ = std::make_unique<Mpu6050>(chip_);
   wake(chip_, *driver_, static_cast<std::uint32_t>(ms));
 }
 

@@ -4,7 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <vector>
 
 #include "mpu6050_chip.hpp"
@@ -64,7 +64,7 @@ class SensorFeed {
   SensorSetup setup_;
   SensorListener* listener_;
   Mpu6050Chip chip_;
-  std::optional<Mpu6050> driver_;     // since the power came back
+  std::unique_ptr<Mpu6050> driver_;   // since the power came back
   bool browned_out_ = false;          // by the fault that lasts
   std::vector<std::uint8_t> bytes_;   // of the radar's tick
   std::vector<Breath> breaths_;       // of the whole night, ascending; empty without breathing
