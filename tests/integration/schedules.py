@@ -6,7 +6,8 @@ and right again, a network that loses, delays, reorders and repeats messages and
 acknowledgements. What they send is stored here; what they are told comes from here.
 
 Another seed and more devices: ``NOCTIS_SEED=7 NOCTIS_SCHEDULES=3000 pytest ...``; a device's
-own seed, which a failure names, repeats it with ``NOCTIS_SCHEDULES=1``.
+own seed, which a failure names, repeats its life with ``NOCTIS_SCHEDULES=1``. Thousands take
+longer than a test may: add ``--timeout=0``.
 """
 
 import json
