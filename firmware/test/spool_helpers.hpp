@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <random>
 #include <vector>
 
@@ -13,6 +14,12 @@
 #include "noctis/spool.hpp"
 
 namespace noctis::test {
+
+// A number from the environment.
+inline long number_from(const char* name, long otherwise) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? otherwise : std::atol(value);
+}
 
 inline Epoch random_epoch(std::mt19937_64& random) {
   Epoch epoch{};

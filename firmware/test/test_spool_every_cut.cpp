@@ -98,6 +98,10 @@ class EveryCut {
 
   // Takes a step with the power cut in each of its writes, in each way, then without a cut.
   void step(Step step) {
+    if (steps_ % every_ != 0) {
+      ++steps_;
+      return take(*device_, step);
+    }
     const TornNor::Contents contents = nor_.contents();
     const Device before(*device_);
     const long writes = writes_of(step);
@@ -171,6 +175,7 @@ class EveryCut {
 
   TornNor nor_;
   std::unique_ptr<Device> device_;
+  long every_ = number_from("NOCTIS_CUT_EVERY", 1);
   long steps_ = 0;
   long cuts_ = 0;
 };

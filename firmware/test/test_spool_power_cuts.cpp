@@ -13,11 +13,6 @@ using namespace noctis::test;
 
 namespace {
 
-long number_from(const char* name, long otherwise) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? otherwise : std::atol(value);
-}
-
 struct Shard {
   unsigned index = 0;
   unsigned of = 1;

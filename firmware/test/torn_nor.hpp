@@ -62,6 +62,10 @@ class TornNor : public Flash {
     ++reads;
     read_bytes += static_cast<long>(size);
     std::memcpy(to, &bits_[address], size);
+    if (misread_next >= address && misread_next < address + size) {
+      to[misread_next - address] ^= 0x10;
+      misread_next = kNothing;
+    }
     for (std::size_t i = 0; any_unstable_ && i < size; ++i) {
       if (unstable_[address + i] != 0) {
         to[i] ^= static_cast<std::uint8_t>(byte() & unstable_[address + i]);
@@ -106,7 +110,9 @@ class TornNor : public Flash {
   std::uint8_t& byte_at(std::uint32_t address) { return bits_[address]; }
 
   long reads = 0, read_bytes = 0, programs = 0, erases = 0;
-  bool refuses = false;  // takes no program and no erase
+  static constexpr std::uint32_t kNothing = 0xFFFFFFFF;
+  std::uint32_t misread_next = kNothing;  // address of a byte that comes wrong once
+  bool refuses = false;                   // takes no program and no erase
   bool refuses_erase = false;
   std::uint32_t stuck_from = 0, stuck_to = 0;  // worn bytes that take no program
 

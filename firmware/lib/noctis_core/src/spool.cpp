@@ -170,8 +170,7 @@ std::optional<std::uint32_t> Spool::append(const Epoch& epoch, const EpochStamp&
 }
 
 void Spool::mark_done(std::uint64_t stream, std::uint32_t first, std::uint32_t count) {
-  const std::uint64_t end =
-      std::min<std::uint64_t>(std::uint64_t{first} + count, mounted_ ? next_seq() : 0);
+  const std::uint64_t end = mounted_ ? std::uint64_t{first} + count : 0;
   for (std::uint64_t seq = first; seq < end;) {
     const auto sector_no = static_cast<std::uint32_t>(seq / kSlotsPerSector);
     const auto slot = static_cast<std::uint32_t>(seq % kSlotsPerSector);

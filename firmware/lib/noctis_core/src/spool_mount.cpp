@@ -116,12 +116,17 @@ void Spool::find_frontier() {
   }
   next_ = 0;
   last_valid_slot_.reset();
+  std::array<std::uint8_t, Flash::kPageSize> page{};
   for (std::uint32_t slot = 0; slot < kSlotsPerSector; ++slot) {
+    const std::uint32_t within = layout::slot_offset(slot) % Flash::kPageSize;
+    if (slot == 0 || within == 0) {
+      flash_.read(slot_address(head_, slot) - within, page.data(), page.size());
+    }
     const bool in_use = layout::cleared(valid, slot);
     if (in_use) {
       last_valid_slot_ = slot;
     }
-    if (in_use || !all_blank(read_slot(head_, slot).data(), kSlotSize)) {
+    if (in_use || !all_blank(&page[within], kSlotSize)) {
       next_ = slot + 1;
     }
   }
@@ -136,7 +141,7 @@ void Spool::find_frontier() {
   }
 }
 
-// A cut while a torn slot was being zeroed may leave bits of it that come and go.
+// A cut while a torn slot was being struck out may leave bits of it that come and go.
 bool Spool::steady(std::uint32_t slot) {
   const Slot bytes = read_slot(head_, slot);
   bool same = intact(bytes);
@@ -165,8 +170,8 @@ void Spool::strike_out(std::uint32_t slot) {
 }
 
 // The sector behind the head is erased, or about to be. If its header is all but the one that
-// belongs there and it has slots in use, it is the true head and its header has rotted: its
-// seqs must not be given out again.
+// belongs there and it has slots in use, it is the true head and its header has rotted, or was
+// misread: its seqs must not be given out again.
 bool Spool::head_rotted() {
   layout::SectorHeader next = newest_;
   next.sector_no = head_ + 1;
@@ -174,7 +179,7 @@ bool Spool::head_rotted() {
   flash_.read(address(head_ + 1), reinterpret_cast<std::uint8_t*>(&gap), sizeof gap);
   constexpr int kRottenBits = 4;
   const int bits = differing_bits(gap.header, layout::encode_header(next));
-  return bits > 0 && bits <= kRottenBits && !all_blank(gap.valid.data(), gap.valid.size());
+  return bits <= kRottenBits && !all_blank(gap.valid.data(), gap.valid.size());
 }
 
 // Sets the boot number and the last valid seq from the newest sectors.

@@ -8,6 +8,8 @@ using layout::kSlotsPerSector;
 
 namespace {
 
+constexpr int kReads = 3;
+
 // Whether a slot is a RUN, or was one before it rotted: if it fails its CRC, the bit that says
 // so may be the rotten one.
 bool was_run(Slot slot) {
@@ -72,7 +74,11 @@ bool SpoolReader::examine(std::uint32_t slot, EpochRecord& record) {
     return false;
   }
   const std::uint32_t seq = sector_no_ * kSlotsPerSector + slot;
-  const Slot bytes = slot_at(slot);
+  Slot bytes = slot_at(slot);
+  // One bad read is no rot.
+  for (int i = 0; i < kReads && !intact(bytes); ++i) {
+    bytes = spool_.read_slot(sector_no_, slot);
+  }
   const bool whole = intact(bytes);
   const bool run = whole ? is_run(bytes) : was_run(bytes);
   if (run) {

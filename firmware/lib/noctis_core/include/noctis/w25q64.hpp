@@ -1,5 +1,5 @@
 // A W25Q64 or alike: 8 MiB of NOR flash behind SPI. Commands and times are those of Winbond's
-// datasheet W25Q64JV, revision K, tables 8.1.2 and 9.6.
+// datasheet of the W25Q64JV.
 #pragma once
 
 #include <cstddef>
