@@ -297,7 +297,7 @@ double Device::step(double now_s) {
     now_s_ = now_s;  // the device boots now
   }
   const Link link = link_.at(night_s(pace_.night_ms()));
-  const double service_s = firmware_ ? firmware_->serve(now_s, link) : kNever;
+  const double service_s = firmware_ ? firmware_->serve(now_s, link) : 0;  // 0: at the boot
   pass(now_s, link);
   if (have_power()) {
     if (!played() && !pace_.held() && pace_.night_ms() >= due_ms() && now_s >= retry_at_s_) {
@@ -305,14 +305,12 @@ double Device::step(double now_s) {
     }
     logged_ = logged_ || log_.reconcile(firmware_->spool());
   }
-  return now_s + std::max(0.0, std::min(service_s, until_due()));
+  const double wait_s = firmware_ ? std::min(service_s, until_due()) : until_power();
+  return now_s + std::max(0.0, wait_s);
 }
 
 // Seconds until virtual time, or the protocol, wants something.
 double Device::until_due() {
-  if (!firmware_) {
-    return pace_.until_night(power_on_ms_);
-  }
   if (flash_->dead()) {
     return 0;
   }

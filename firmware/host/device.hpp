@@ -80,6 +80,7 @@ class Device {
   std::optional<std::uint64_t> next_ms() const;
   void pass(double now_s, Link link);
   double until_due();
+  double until_power() const { return pace_.until_night(power_on_ms_); }
   bool have_power();
   void cut_power();
   void power_off(std::uint64_t at_ms);

@@ -40,16 +40,16 @@ LinkFaults::LinkFaults(double per_hour, std::uint64_t seed, double from_s, doubl
   draw();
 }
 
-// One that would begin during another begins behind it.
+// One that would begin during another begins behind it; none outlasts the night.
 void LinkFaults::draw() {
   drawn_s_ += exponential(random_, mean_gap_s_);
-  if (drawn_s_ >= until_s_) {
+  begins_s_ = std::max(drawn_s_, ends_s_);
+  if (begins_s_ >= until_s_) {
     begins_s_ = dies_s_ = ends_s_ = kNever;
     return;
   }
-  const double length_s = log_uniform(random_, kLeastLossS, kMostLossS);
-  begins_s_ = std::max(drawn_s_, ends_s_);
-  ends_s_ = begins_s_ + length_s;
+  ends_s_ = std::min(begins_s_ + log_uniform(random_, kLeastLossS, kMostLossS), until_s_);
+  const double length_s = ends_s_ - begins_s_;
   switch (random_.bits() % 4) {
     case 0:
       first_ = Link::deaf;

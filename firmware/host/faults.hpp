@@ -19,7 +19,7 @@ struct FaultRates {
 // half a second to ten minutes, short ones as likely as long ones (log-uniform).
 class LinkFaults {
  public:
-  // Losses begin in [from_s, until_s), seconds of the night.
+  // All losses lie in [from_s, until_s), seconds of the night.
   LinkFaults(double per_hour, std::uint64_t seed, double from_s, double until_s);
 
   // The state at a moment, which is never earlier than the one asked for before.

@@ -1,0 +1,212 @@
+"""Thousands of real cores whose links drop and whose power is cut, against a whole platform."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+
+from cli.embedded import Platform, run_file
+from cli.service import device_program
+from noctis.childproc import free_port
+from noctis.features import NAMES
+from noctis.identity import DeviceId
+from noctis.slot import encode_slots
+from noctis.storage import accounts, devices, tenants
+from noctis.storage.engine import transaction
+
+pytestmark = [pytest.mark.broker, pytest.mark.postgres, pytest.mark.timeout(290)]
+
+TENANT: Final = "fleet"
+DEVICES: Final = int(os.environ.get("NOCTIS_FLEET_DEVICES", "2000"))
+SEED: Final = int(os.environ.get("NOCTIS_FLEET_SEED", "1"))
+HOURS: Final = 0.25
+SPEED: Final = 10.0
+LINK_LOSSES: Final = 20
+POWER_CUTS: Final = 12
+PASSWORD: Final = "one for all of them"
+END_S: Final = 240.0
+U64: Final = (1 << 64) - 1
+APART_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """An epoch as a device's log or the database has it; times in unix seconds."""
+
+    device: str
+    stream: int
+    seq: int
+    record: str
+    began_at: float | None
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        return self.device, self.stream, self.seq
+
+
+def differences(made: Sequence[Epoch], stored: Sequence[Epoch]) -> dict[str, list[Epoch]]:
+    """Return what is wrong with what is stored, by kind; only kinds that there are."""
+    truth = {epoch.key: epoch for epoch in made}
+    times = Counter(epoch.key for epoch in stored)
+    owners = {epoch.stream: epoch.device for epoch in made}
+    known = [epoch for epoch in stored if epoch.key in truth]
+    found = {
+        "made twice": [e for e, n in _repeated(made).items() if n > 1],
+        "lost": [e for key, e in truth.items() if key not in times],
+        "never made": [e for e in stored if e.key not in truth],
+        "stored twice": [e for e in stored if times[e.key] > 1],
+        "of another device": [e for e in stored if owners.get(e.stream) != e.device],
+        "altered": [e for e in known if e.record != truth[e.key].record],
+        "at another time": [e for e in known if _apart_s(e, truth[e.key]) > APART_S],
+    }
+    return {kind: epochs for kind, epochs in found.items() if epochs}
+
+
+def _repeated(made: Sequence[Epoch]) -> dict[Epoch, int]:
+    counts = Counter(epoch.key for epoch in made)
+    return {epoch: counts[epoch.key] for epoch in made}
+
+
+def _apart_s(one: Epoch, other: Epoch) -> float:
+    if one.began_at is None or other.began_at is None:
+        return 0.0
+    return abs(one.began_at - other.began_at)
+
+
+def read_logs(folder: Path) -> list[Epoch]:
+    """Return what the devices say they made: the truth."""
+    made = []
+    for log in sorted(folder.glob("log-*")):
+        for line in log.read_text("utf-8").splitlines():
+            entry = json.loads(line)
+            stream = int(entry["stream"], 16)
+            record, began_at = entry["record_hex"], entry["began_at"]
+            made.append(Epoch(entry["device"], stream, entry["seq"], record, began_at))
+    return made
+
+
+def read_database(platform: Platform) -> list[Epoch]:
+    """Return every row of epochs there is, whoever's."""
+    codes = ", ".join(NAMES)
+    query = f"""
+        SELECT d.name, stream, seq, extract(epoch FROM epoch_start)::float8, in_bed, {codes}
+        FROM epochs e JOIN devices d ON d.id = e.device_id
+        UNION ALL
+        SELECT d.name, stream, seq, NULL, in_bed, {codes}
+        FROM epochs_untimed e JOIN devices d ON d.id = e.device_id
+    """  # noqa: S608 - the names are our own
+    with transaction(platform.engine, seconds=60) as connection:
+        rows = connection.execute(text(query)).all()
+    values = np.array([row[4:] for row in rows], dtype=np.int16)
+    slots = encode_slots(values[:, 1:], values[:, 0].astype(np.bool_))
+    return [
+        Epoch(row[0], row[1] & U64, row[2], bytes(slot).hex(), row[3])
+        for row, slot in zip(rows, slots, strict=True)
+    ]
+
+
+@contextmanager
+def running_fleet(platform: Platform, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the fleet; whatever happens, it ends with this."""
+    host, port = platform.broker_address
+    names = ["--tenant", TENANT, "--device", "bed", "--devices", str(DEVICES)]
+    files = ["--nor", str(folder / "nor"), "--log", str(folder / "log")]
+    night = ["--seed", str(SEED), "--hours", str(HOURS), "--speed", str(SPEED), "--once"]
+    faults = ["--drop-link", str(LINK_LOSSES), "--power-cuts", str(POWER_CUTS)]
+    address = ["--host", host, "--port", str(port)]
+    with (folder / "told").open("w") as told:
+        process = subprocess.Popen(
+            [device_program(), *names, *address, *files, *night, *faults],
+            stderr=told,
+            env={**os.environ, "NOCTIS_DEVICE_PASSWORD": PASSWORD},
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def finish(fleet: subprocess.Popen[bytes], told: Path, within_s: float) -> int:
+    """Return the fleet's exit code; fail where it has not got everything acknowledged."""
+    try:
+        return fleet.wait(within_s)
+    except subprocess.TimeoutExpired:
+        pytest.fail(f"seed {SEED}: the fleet does not end: {told.read_text()[-4000:]}")
+
+
+def enrol(platform: Platform) -> None:
+    with transaction(platform.engine, seconds=60) as connection:
+        tenants.add(connection, TENANT)
+        for number in range(1, DEVICES + 1):
+            device = DeviceId(TENANT, f"bed-{number:04d}")
+            devices.add(TENANT, connection, device.device)
+            accounts.add(TENANT, connection, str(device), "device", PASSWORD)
+    platform.follow_accounts()
+
+
+def kill(platform: Platform, part: str) -> None:
+    """End a part with SIGKILL; the platform starts it again."""
+    pids = json.loads(run_file(platform.var).read_text())["processes"]
+    os.kill(pids[part], signal.SIGKILL)
+
+
+def tell(epochs: dict[str, list[Epoch]]) -> str:
+    lines = [f"{kind}: {len(those)}, such as {those[:3]}" for kind, those in epochs.items()]
+    return "\n".join([f"seed {SEED}, {DEVICES} devices", *lines])
+
+
+def test_a_fleet_whose_links_drop_and_power_is_cut_loses_and_doubles_nothing(
+    folder: Path,
+) -> None:
+    logs = folder / "devices"
+    logs.mkdir()
+    told: list[str] = []
+    began = time.monotonic()
+    with Platform(folder / "var", api_port=free_port(), tell=told.append) as platform:
+        enrol(platform)
+        with running_fleet(platform, logs) as fleet:
+            for part in ("broker", "ingestor"):
+                time.sleep(HOURS * 3600 / SPEED / 3)
+                kill(platform, part)
+            code = finish(fleet, logs / "told", END_S - (time.monotonic() - began))
+        assert code == 0, (logs / "told").read_text()[-4000:]
+        stored = read_database(platform)
+    made = read_logs(logs)
+    sys.stderr.write(f"{(logs / 'told').read_text()}{len(made)} epochs in the logs\n")
+    assert sum("ended with -9" in line for line in told) == 2, told
+    assert len({epoch.device for epoch in made}) == DEVICES
+    wrong = differences(made, stored)
+    assert not wrong, tell(wrong)
+
+
+@pytest.mark.parametrize(
+    ("kind", "tampered"),
+    [
+        ("lost", lambda stored: stored[1:]),
+        ("never made", lambda stored: [*stored, replace(stored[0], seq=99)]),
+        ("stored twice", lambda stored: [*stored, replace(stored[0], began_at=None)]),
+        ("of another device", lambda stored: [*stored[1:], replace(stored[0], device="d2")]),
+        ("altered", lambda stored: [*stored[1:], replace(stored[0], record="01")]),
+        ("at another time", lambda stored: [*stored[1:], replace(stored[0], began_at=31.5)]),
+    ],
+)
+def test_whatever_is_wrong_with_what_is_stored_is_found(
+    kind: str, tampered: Callable[[list[Epoch]], list[Epoch]]
+) -> None:
+    made = [Epoch("d1", 7, seq, "00", 30.0 * seq) for seq in range(1, 5)]
+    assert differences(made, made) == {}
+    assert kind in differences(made, tampered(made))
+    assert "made twice" in differences([*made, made[0]], made)
