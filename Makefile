@@ -4,12 +4,13 @@ export PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BUILD := build/firmware
+export JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 GENERATOR := $(if $(shell command -v ninja),Ninja,Unix Makefiles)
 FIRMWARE := $(shell find firmware -name '*.cpp' -o -name '*.hpp' -o -name CMakeLists.txt)
 
 .DEFAULT_GOAL := help
 
-.PHONY: help lock up test check check-firmware bench load demo setup bootstrap firmware clean
+.PHONY: help lock up test check check-python check-firmware bench load demo setup bootstrap firmware clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -21,7 +22,7 @@ demo: setup ## replay one made-up night end to end and compare it with its stage
 	$(BIN)/noctis demo
 
 test: setup ## set everything up and run all tests, C++ and Python
-	ctest --test-dir $(BUILD) --parallel 2 --output-on-failure --timeout 600
+	ctest --test-dir $(BUILD) --parallel $(JOBS) --output-on-failure --timeout 600
 	$(BIN)/pytest
 
 lock: $(VENV)/.installed ## renew requirements.lock from pyproject.toml
@@ -29,18 +30,20 @@ lock: $(VENV)/.installed ## renew requirements.lock from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --group dev --universal \
 	  --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 
-check: setup check-firmware ## lint, types, layers, generated files; the firmware's checks
+check: check-python check-firmware ## all that can be checked without running the platform
+
+check-python: setup ## lint, types, layers, generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy firmware/rv32/check.py firmware/rv32/golden.py
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate_features.py --check
 	$(BIN)/python scripts/generate_vectors.py --check
 
 check-firmware: setup ## the firmware: format, clang-tidy, sanitizers, fuzzing, a 32-bit target
 	@scripts/bootstrap check
-	$(BIN)/mypy firmware/rv32/check.py firmware/rv32/golden.py
-	firmware/check
+	@firmware/check
 
 bench: setup ## measure: latency beside the bare broker, ingest beside its raw limits
 	@mkdir -p build/bench
@@ -67,7 +70,7 @@ firmware: $(BIN)/noctis-device ## build the firmware for this machine: noctis-de
 $(BIN)/noctis-device: $(FIRMWARE) $(VENV)/.installed
 	cmake -S firmware -B $(BUILD) -G "$(GENERATOR)" -DCMAKE_BUILD_TYPE=Release \
 	  -DCMAKE_INSTALL_PREFIX=$(abspath $(VENV)) -DCMAKE_INSTALL_MESSAGE=NEVER >/dev/null
-	cmake --build $(BUILD) --parallel
+	cmake --build $(BUILD) --parallel $(JOBS)
 	cmake --install $(BUILD) >/dev/null
 	@touch $@
 
