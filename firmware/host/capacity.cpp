@@ -89,7 +89,7 @@ class Fill {
     return epochs;
   }
 
-  bool ok() const { return ok_; }
+  [[nodiscard]] bool ok() const { return ok_; }
 
  private:
   struct Made {
@@ -97,10 +97,12 @@ class Fill {
     std::uint32_t utc_s;
   };
 
-  std::uint32_t number_of_next() const { return static_cast<std::uint32_t>(made_.size()); }
-  bool head_full() const { return spool_.next_seq() % kSlotsPerSector == 0; }
+  [[nodiscard]] std::uint32_t number_of_next() const {
+    return static_cast<std::uint32_t>(made_.size());
+  }
+  [[nodiscard]] bool head_full() const { return spool_.next_seq() % kSlotsPerSector == 0; }
 
-  bool matches(const EpochRecord& record, const Made& made) const {
+  [[nodiscard]] bool matches(const EpochRecord& record, const Made& made) const {
     const auto number = static_cast<std::uint32_t>(&made - made_.data());
     const std::uint32_t offset_s = kEpochSeconds * (record.seq - record.run_seq - 1);
     return record.stream == kIdentity.new_stream && record.seq == made.seq &&

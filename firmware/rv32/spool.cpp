@@ -44,7 +44,8 @@ class Lives {
     while (!nor_.dead()) {
       const std::uint32_t made = ++made_;
       const auto seq = spool.append(numbered(made), {30 * made, 0, std::nullopt});
-      if (nor_.dead() || !expect(seq.has_value(), "append", life)) {
+      if (!seq || nor_.dead()) {
+        expect(nor_.dead(), "append", life);
         break;
       }
       kept_[stored_++ % kKept] = {*seq, encode_slot(numbered(made))};
@@ -53,7 +54,7 @@ class Lives {
       }
     }
   }
-  std::uint32_t stored() const { return stored_; }
+  [[nodiscard]] std::uint32_t stored() const { return stored_; }
 
  private:
   struct Stored {
@@ -120,7 +121,8 @@ void measure_frames(Spool& spool) {
 // Fills the chip with copies of its first sector, each under its own number.
 void fill_chip() {
   const auto first = layout::decode_header(chip);
-  if (!expect(first.has_value(), "the first sector's header")) {
+  expect(first.has_value(), "the first sector's header");
+  if (!first) {
     return;
   }
   for (std::uint32_t no = 1; no + 1 < Spool::kMaxSectors; ++no) {
