@@ -53,7 +53,7 @@ class Stage:
     runs: int = 0
 
 
-SLOW = "*8 MiB chip*,*very first writes*,*over the driver and*"
+SLOW = "*8 MiB chip*,*very first writes*,*over the driver and*,*in the cure of*"
 STAGES = (
     Stage("cases", ("-sf=*test_spool.cpp,*test_chips.cpp", f"-tce={SLOW}")),
     Stage("short runs", ("-tc=*short runs*",), 400),
@@ -144,8 +144,8 @@ def explain(output: str) -> str:
         return f"run {int(seed[1]) + 1}"
     if step := re.search(r"logged: step (\d+)", output):
         return f"step {int(step[1]) + 1}"
-    name = re.search(r"TEST CASE: *(.+)", output)
-    return name[1] if name else "crashes"
+    names = re.findall(r"TEST CASE: *(.+)", output.partition("ERROR")[0])
+    return names[-1] if names else "crashes"
 
 
 def catch(job: tuple[Workshop, int, Mutant]) -> tuple[Mutant, str, float]:

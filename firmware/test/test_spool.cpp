@@ -392,6 +392,19 @@ TEST_CASE("a format at provisioning leaves nothing of the owner before") {
   CHECK(chip.all().empty());
 }
 
+TEST_CASE("a slot without its valid bit is no epoch, whatever it holds") {
+  Chip chip;
+  chip.boot();
+  chip.append_many(3);
+  for (std::uint32_t i = 0; i < kSlotSize; ++i) {
+    chip.nor.byte_at(chip.address(4) + i) = chip.nor.byte_at(chip.address(3) + i);
+  }
+  chip.boot();
+  CHECK(chip.all().size() == 3);
+  chip.append();
+  CHECK(chip.all().size() == 4);
+}
+
 TEST_CASE("a header that is not in its place does not count") {
   Chip chip;
   chip.boot();

@@ -106,6 +106,12 @@ class TornNor : public Flash {
     return true;
   }
 
+  // Bits that come and go from now on.
+  void make_unstable(std::uint32_t address, std::uint8_t bits) {
+    unstable_[address] |= bits;
+    any_unstable_ = true;
+  }
+
   // Rot: bits that change by themselves.
   std::uint8_t& byte_at(std::uint32_t address) { return bits_[address]; }
 

@@ -27,9 +27,11 @@ SpoolReader::SpoolReader(Spool& spool, std::uint32_t from, std::uint32_t limit, 
       which_(which),
       sector_no_(from_ / kSlotsPerSector) {}
 
+bool SpoolReader::valid(std::uint32_t slot) const { return layout::cleared(head_.valid, slot); }
+
 bool SpoolReader::wanted(std::uint32_t slot) const {
   const std::uint32_t seq = sector_no_ * kSlotsPerSector + slot;
-  return seq >= from_ && seq < limit_ && layout::cleared(head_.valid, slot) &&
+  return seq >= from_ && seq < limit_ && valid(slot) &&
          (which_ == Which::all || !layout::cleared(head_.done, slot));
 }
 
@@ -70,7 +72,7 @@ Slot SpoolReader::slot_at(std::uint32_t slot) {
 
 // True if the slot is an epoch to hand out.
 bool SpoolReader::examine(std::uint32_t slot, EpochRecord& record) {
-  if (!layout::cleared(head_.valid, slot)) {
+  if (!valid(slot)) {
     return false;
   }
   const std::uint32_t seq = sector_no_ * kSlotsPerSector + slot;

@@ -160,6 +160,7 @@ class SpoolReader {
 
  private:
   bool open_sector();
+  bool valid(std::uint32_t slot) const;
   bool wanted(std::uint32_t slot) const;
   bool anything_wanted() const;
   Slot slot_at(std::uint32_t slot);
