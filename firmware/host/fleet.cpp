@@ -239,6 +239,9 @@ bool Fleet::run(const volatile int* stop, std::string& error) {
   for (const auto& device : devices_) {
     device->close();
   }
+  if (devices_.size() > 1) {
+    std::fprintf(stderr, "noctis-device: %s\n", summary().c_str());
+  }
   return true;
 }
 

@@ -380,3 +380,23 @@ TEST_CASE("link losses and power cuts lose and double nothing") {
     options.seed = 2;
   }
 }
+
+TEST_CASE(
+    "a fleet run again makes new streams; on the same chips it goes on with the old ones") {
+  const TemporaryFolder folder;
+  Options options = options_in(folder, 0.25);
+  options.offline = true;
+  options.devices = 3;
+  options.faults = {20, 20};
+  std::set<std::string> streams;
+  for (const char* chips : {"one", "two", "one"}) {
+    CAPTURE(chips);
+    options.nor = folder.file(chips);
+    options.log = options.nor + ".log";
+    run(options);
+    for (const char* suffix : {"-0001", "-0002", "-0003"}) {
+      streams.insert(log_of(options.log + suffix).at(0).stream);
+    }
+  }
+  CHECK(streams.size() == 6);
+}
