@@ -19,6 +19,7 @@ constexpr double kGraceS = 3;
 constexpr double kGracePerDeviceS = 0.02;
 constexpr double kConnectsPerS = 500;  // a herd would only make the broker refuse it
 constexpr int kMostSaid = 20;
+constexpr rlim_t kOtherFiles = 32;
 constexpr double kFleetTickS = 0.005;  // many sockets: poll them together, not one by one
 constexpr std::size_t kManyDevices = 50;
 constexpr double kLongestWaitS = 1;
@@ -28,13 +29,22 @@ double steady_clock() {
   return Seconds(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// A device takes a socket, a socket pair, the chip and the log.
-void allow_many_files() {
+// A device takes the chip and the log; and in a network a socket and the client's pair of them.
+bool allow_files(int devices, bool network, std::string& error) {
+  const auto needed = static_cast<rlim_t>(devices) * (network ? 5 : 2) + kOtherFiles;
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed) {
+    return true;
   }
+  const rlim_t most = limit.rlim_max;
+  limit.rlim_cur = most;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  if (most < needed) {
+    error = std::to_string(devices) + " devices take " + std::to_string(needed) +
+            " open files, and the limit is " + std::to_string(most) +
+            ": raise it (ulimit -n), or run fewer devices in each of several processes";
+  }
+  return most >= needed;
 }
 
 std::string suffix_of(int index) {
@@ -101,9 +111,9 @@ DeviceSettings Fleet::settings_of(int index, const Passwords& passwords) {
 }
 
 bool Fleet::open(std::string& error) {
-  allow_many_files();
   Passwords passwords;
-  if (!load_nights(error) || !passwords.load(options_.password_file, error)) {
+  if (!allow_files(options_.devices, !options_.offline, error) || !load_nights(error) ||
+      !passwords.load(options_.password_file, error)) {
     return false;
   }
   for (int i = 0; i < options_.devices; ++i) {
