@@ -13,6 +13,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -87,6 +88,7 @@ class Platform:
         self._asked_broker_port = broker_port
         self._persistence = persistence
         self._children: dict[str, Child] = {}
+        self._connections = ExitStack()
         self._accounts: list[accounts.Account] = []
         self._ready_ports: dict[str, int] = {}
         self._backoff: dict[str, tuple[float, float]] = {}
@@ -166,6 +168,7 @@ class Platform:
         self.postgres.start(port)
         upgrade(self.postgres.url)
         self.engine = storage_engine.create(self.postgres.url, application="noctis-up")
+        self._connections.callback(self.engine.dispose)
         passwords = self._renew_service_accounts()
         self._tell("starting the broker")
         self.broker = MosquittoServer(self.var / "broker", persistence=self._persistence)
@@ -273,6 +276,7 @@ class Platform:
         write_private(run_file(self.var), json.dumps(content, indent=2) + "\n")
 
     def _stop_all(self) -> None:
+        self._connections.close()
         for name in reversed(list(self._children)):
             self._tell(f"stopping {name}")
             try:
