@@ -114,7 +114,6 @@ class Platform:
     ) -> None:
         self._stopping.set()
         self._watcher.join()
-        self.engine.dispose()
         self._stop_all()
 
     def add_device(self, name: str, arguments: Sequence[str], *, password: str) -> Service:
