@@ -209,7 +209,9 @@ TEST_CASE("an absent or frozen accelerometer leaves its features missing, and co
   const std::pair<const char*, AccelState> faults[] = {
       {"accel-absent@1200-2400", AccelState::absent},
       {"accel-frozen@1200-2400", AccelState::frozen}};
-  for (const auto& [fault, state] : faults) {
+  for (const auto& one : faults) {
+    const char* const fault = one.first;
+    const AccelState state = one.second;
     const auto made = played(hour(), with(fault));
     CAPTURE(fault);
     for (std::size_t k = 40; k < 80; ++k) {
