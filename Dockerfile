@@ -9,6 +9,7 @@ COPY noctis noctis
 COPY broker broker
 COPY ingestor ingestor
 COPY inference inference
+COPY companion companion
 COPY training training
 COPY registry registry
 COPY api api

@@ -36,6 +36,11 @@ _RIGHTS: Final = {
     ),
     "companion": (
         f"read {ROOT}/up/+/+/+/status",
+        f"read {ROOT}/up/+/+/+/result",
+        f"write {ROOT}/down/+/+/command",
+        # Retained messages of an erased device are cleared by empty ones.
+        f"write {ROOT}/up/+/+/+/status",
+        f"write {ROOT}/app/+/+/stage",
         f"write {ROOT}/app/+/+/status",
         f"write {ROOT}/app/+/+/night",
         f"write {ROOT}/app/+/+/alert",

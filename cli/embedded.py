@@ -41,7 +41,12 @@ ACCOUNTS_S: Final = 0.5
 LONGEST_BACKOFF_S: Final = 5.0
 CALM_S: Final = 30.0
 READY_S: Final = 120.0
-SERVICES: Final = {"ingestor": "svc-ingestor-0", "inference": "svc-live-0", "api": "svc-api-0"}
+SERVICES: Final = {
+    "ingestor": "svc-ingestor-0",
+    "inference": "svc-live-0",
+    "companion": "svc-companion-0",
+    "api": "svc-api-0",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,7 @@ def test_a_newcomer_sees_epochs_and_stages_and_finds_them_again(folder: Path) ->
     var = folder / "var"
     with platform(var, "--speed", "max") as run:
         account = json.loads((var / "credentials.json").read_text())["app"]
+        assert {"ingestor", "inference", "companion", "api"} <= set(run["processes"])
         bearer = token(run["api"], account)
         [device] = items(f"{run['api']}/v1/devices", bearer, "devices")
         assert device["name"] == "bedroom"

@@ -1,0 +1,1 @@
+"""What people see besides the live stage: nights, and the errands of the platform's admin."""

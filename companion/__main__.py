@@ -1,0 +1,51 @@
+"""``python -m companion``: what people see besides the live stage."""
+
+import argparse
+import sys
+
+from companion.service import CONNECTIONS, Companion, link_of
+from noctis import settings as settings_module
+from noctis.errors import NoctisError
+from noctis.settings import Settings, parse_shards
+from noctis.storage.database import Database
+from noctis.supervise import Service, run
+from noctis.telemetry import configure_logging
+
+
+def main() -> int:
+    """Run until SIGTERM; 2 for settings that make no sense, 1 for anything else."""
+    parser = argparse.ArgumentParser(prog="python -m companion", description=__doc__)
+    parser.add_argument("--shards", help="the shards to serve: 0-63, 0-31 or 0,5,9")
+    arguments = parser.parse_args()
+    try:
+        settings = settings_module.load()
+        shards = parse_shards(arguments.shards) if arguments.shards else settings.shard_set
+    except NoctisError as error:
+        sys.stderr.write(f"companion: {error}\n")
+        return 2
+    configure_logging("companion", form=settings.log_format, level=settings.log_level)
+    return _serve(settings, shards)
+
+
+def _serve(settings: Settings, shards: frozenset[int]) -> int:
+    database = Database(settings, application="noctis-companion", connections=CONNECTIONS)
+    companion = Companion(link_of(settings), database, shards)
+    service = Service(
+        name="companion",
+        work=(companion.run,),
+        ready=lambda: companion.ready,
+        drain=companion.drain,
+    )
+    failures: list[str] = []
+    try:
+        run(service, metrics_port=settings.metrics_port)
+    except* NoctisError as group:
+        failures = [str(failure) for failure in group.exceptions]
+    finally:
+        database.close()
+    sys.stderr.writelines(f"companion: {failure}\n" for failure in failures)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""The companion put together: one session with the broker, one database, its parts."""
+
+import asyncio
+from typing import Final, Protocol
+
+from noctis.mqtt import Link, Session
+from noctis.settings import Settings
+from noctis.storage.database import Database
+
+__all__ = ["CONNECTIONS", "Companion", "Part", "link_of"]
+
+CONNECTIONS: Final = 4
+DRAIN_S: Final = 10.0
+
+
+class Part(Protocol):
+    """One of the companion's duties."""
+
+    async def run(self) -> None:
+        """Work until cancelled, whatever fails on the way (``companion.turns.endlessly``)."""
+
+
+def link_of(settings: Settings) -> Link:
+    """Return how a companion with these settings reaches the broker.
+
+    The broker keeps nothing for one that is away: what the companion knows, it reads from the
+    database, and devices repeat what was not answered.
+    """
+    return Link(
+        settings.broker_host,
+        settings.broker_port,
+        f"svc-companion-{settings.instance}",
+        settings.broker_password.get_secret_value(),
+        ca=settings.broker_ca,
+    )
+
+
+class Companion:
+    """Does its parts' duties for the devices of some shards."""
+
+    def __init__(self, link: Link, database: Database, shards: frozenset[int]) -> None:
+        self._database = database
+        self._shards = shards
+        self.session = Session(link)
+        self._parts: tuple[Part, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        """True while it can publish; the database may be away."""
+        return self.session.ready
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.session.run())
+            for part in self._parts:
+                group.create_task(part.run())
+
+    async def drain(self) -> None:
+        """Finish what is in hand and leave the broker; what is undone waits in the database."""
+        await self.session.stop(within_s=DRAIN_S)
