@@ -53,6 +53,32 @@ TEST_CASE("an epoch that the platform disposed of is done too") {
   CHECK(bench.spool.backlog() == 0);
 }
 
+TEST_CASE("of all codes of an acknowledgement only 0 and 2 make an epoch done") {
+  CourierBench bench;
+  bench.courier.on_state(true);
+  for (unsigned code = 0; code < 256; ++code) {
+    CAPTURE(code);
+    const std::uint32_t before = bench.spool.backlog();
+    bench.acknowledge(bench.make_epoch(), 1, static_cast<AckCode>(code));
+    CHECK(bench.spool.backlog() - before == (code == 0 || code == 2 ? 0 : 1));
+    CHECK(bench.courier.in_flight() == 0);
+  }
+}
+
+TEST_CASE("each range of an acknowledgement counts by its own code") {
+  CourierBench bench;
+  bench.courier.on_state(true);
+  bench.make_epochs(4);  // at 1 to 4, behind the boot's RUN
+  const auto bytes =
+      encode_ack(bench.spool.stream(), {{1, 1, 2}, {2, 1, 1}, {3, 1, 77}, {4, 1, 0}});
+  bench.courier.on_message(DownChannel::ack, bytes.data(), bytes.size());
+  CHECK(bench.courier.in_flight() == 0);
+  const auto owed = sweep(bench.spool);
+  REQUIRE(owed.size() == 1);
+  CHECK(owed[0].first == 2);
+  CHECK(owed[0].slots.size() == 2);
+}
+
 TEST_CASE("a refusal of another stream changes nothing") {
   CourierBench bench;
   bench.courier.on_state(true);
@@ -394,7 +420,7 @@ TEST_CASE("the status says where the spool stands and how the sensors are") {
   bench.courier.on_state(true);
   bench.make_epochs(2);
   bench.courier.set_health(
-      {RadarFamily::mr60bha2, RadarState::presence_stuck, AccelState::ok, 0x68});
+      {RadarFamily::mr60bha2, RadarState::presence_stuck, AccelState::ok, 0x98});  // a clone
   bench.pass(301);
   const Json json = parsed(bench.uplink.of(Channel::status).back());
   CHECK(text(json.get(), "state") == "online");
@@ -409,6 +435,7 @@ TEST_CASE("the status says where the spool stands and how the sensors are") {
   CHECK(text(json.get(), "radar") == "presence_stuck");
   CHECK(text(json.get(), "radar_family") == "mr60bha2");
   CHECK(text(json.get(), "accelerometer") == "ok");
+  CHECK(number(json.get(), "accelerometer_id") == 0x98);
 }
 
 TEST_CASE("the longest status fits, and a firmware's name is cut before the JSON is") {
@@ -422,7 +449,7 @@ TEST_CASE("the longest status fits, and a firmware's name is cut before the JSON
   const std::string name(200, 'f');
   Courier courier(spool, uplink, clock, wall_clock, name.c_str(), 1);
   courier.set_health(
-      {RadarFamily::mr60bha2, RadarState::presence_stuck, AccelState::frozen, 1});
+      {RadarFamily::mr60bha2, RadarState::presence_stuck, AccelState::frozen, 255});
   char json[Courier::kStatusSize];
   const std::size_t size = courier.status("sleeping", json);
   constexpr std::size_t kFiveNumbers = std::size_t{5} * 9;  // they have one digit here

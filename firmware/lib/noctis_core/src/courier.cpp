@@ -268,7 +268,7 @@ std::size_t Courier::status(const char* state, char (&json)[kStatusSize]) const 
       json, sizeof json,
       R"({"state":"%s","stream":"%016llx","oldest_seq":%lu,"next_seq":%lu,"backlog":%lu,)"
       R"("overwritten":%lu,"damaged":%lu,"firmware":"%.*s","clock":"%s",)"
-      R"("radar":"%s","radar_family":"%s","accelerometer":"%s"})",
+      R"("radar":"%s","radar_family":"%s","accelerometer":"%s","accelerometer_id":%u})",
       state, static_cast<unsigned long long>(spool_.stream()),
       static_cast<unsigned long>(spool_.oldest_seq()),
       static_cast<unsigned long>(spool_.next_seq()),
@@ -276,7 +276,7 @@ std::size_t Courier::status(const char* state, char (&json)[kStatusSize]) const 
       static_cast<unsigned long>(spool_.overwritten()),
       static_cast<unsigned long>(spool_.damaged()), static_cast<int>(kMostFirmware), firmware_,
       name_of(wall_clock_.source()), name_of(health_.radar), name_of(health_.family),
-      name_of(health_.accel));
+      name_of(health_.accel), static_cast<unsigned>(health_.accel_id));
   return static_cast<std::size_t>(std::clamp(size, 0, static_cast<int>(sizeof json) - 1));
 }
 
