@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from noctis.errors import ConfigurationError, StorageError, StorageUnavailableError
 
-__all__ = ["Connection", "create", "transaction", "translated"]
+__all__ = ["Connection", "Engine", "create", "transaction", "translated"]
 
 T = TypeVar("T")
 
