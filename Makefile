@@ -10,7 +10,7 @@ FIRMWARE := $(shell find firmware -name '*.cpp' -o -name '*.hpp' -o -name CMakeL
 
 .DEFAULT_GOAL := help
 
-.PHONY: help lock up test check check-python check-firmware bench load demo setup bootstrap firmware clean
+.PHONY: help lock up test check check-python check-firmware oracle bench load demo setup bootstrap firmware clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -44,6 +44,12 @@ check-python: setup ## lint, types, layers, generated files
 check-firmware: setup ## the firmware: format, clang-tidy, sanitizers, fuzzing, a 32-bit target
 	@scripts/bootstrap check
 	@firmware/check
+
+oracle: ## hold the figures of random nights against YASA, in an environment of its own
+	$(PYTHON) -m venv build/oracle
+	build/oracle/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r tests/oracle/requirements.txt
+	build/oracle/bin/python -m tests.oracle.sleep_figures --count 5000 --keep 300
 
 bench: setup ## measure: latency beside the bare broker, ingest beside its raw limits
 	@mkdir -p build/bench
