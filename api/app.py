@@ -17,6 +17,7 @@ from api.middleware import BodyLimit, Measure
 from api.problems import Problem
 from api.routes import auth, devices, health
 from api.tokens import Keyring
+from noctis import faults
 from noctis.settings import Settings, load
 from noctis.storage.database import Database, ping
 
@@ -45,6 +46,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     Nothing is connected yet, so it starts, and says what is missing, without a database.
     """
     settings = settings or load()
+    faults.configure()
     database = Database(settings, application="noctis-api", connections=CONNECTIONS)
 
     @asynccontextmanager

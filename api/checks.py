@@ -12,6 +12,7 @@ import structlog
 from pydantic import BaseModel, Field
 
 from inference.model import DEFAULT_FOLDER
+from noctis import faults
 from noctis.errors import ModelError, NoctisError
 from noctis.settings import Settings
 from registry.manifest import verify
@@ -105,6 +106,7 @@ async def probe_broker(settings: Settings) -> None:
     context = None
     if settings.broker_ca is not None:
         context = ssl.create_default_context(cafile=settings.broker_ca)
+    await faults.apoint("mqtt.probe")
     reader, writer = await asyncio.open_connection(
         settings.broker_host, settings.broker_port, ssl=context
     )

@@ -3,6 +3,7 @@
 import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
+from math import ceil
 from typing import Any, Final
 
 import structlog
@@ -141,9 +142,14 @@ def _on_not_found(request: Request, error: Exception) -> ProblemResponse:
 def _on_unavailable(request: Request, error: Exception) -> ProblemResponse:
     _log.warning("database_unavailable", path=request.url.path, error=str(error))
     detail = "the database cannot be reached; try again"
-    headers = {"Retry-After": str(RETRY_AFTER_S)}
+    headers = {"Retry-After": str(_retry_after_s(error))}
     problem = ProblemError(503, detail, kind="database-unavailable", headers=headers)
     return respond(request, problem)
+
+
+def _retry_after_s(error: Exception) -> int:
+    known = error.retry_after_s if isinstance(error, StorageUnavailableError) else 0.0
+    return ceil(known) or RETRY_AFTER_S
 
 
 def _on_deadline(request: Request, _error: Exception) -> ProblemResponse:

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from broker.config import Listener, Tls, render_config
 from broker.server import MosquittoServer
 from broker.service import BrokerService
+from noctis import faults
 from noctis import settings as settings_module
 from noctis.errors import ConfigurationError, NoctisError
 from noctis.settings import Settings
@@ -58,6 +59,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         settings, own = settings_module.load(), BrokerSettings()
+        faults.configure()
         if arguments.print_config:
             sys.stdout.write(_config(settings, own))
             return 0

@@ -6,6 +6,7 @@ from typing import Final
 
 from inference.model import active
 from inference.worker import CONNECTIONS, Worker, link_of
+from noctis import faults
 from noctis import settings as settings_module
 from noctis.errors import ModelError, NoctisError
 from noctis.settings import Settings, parse_shards
@@ -24,6 +25,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         settings = settings_module.load()
+        faults.configure()
         shards = parse_shards(arguments.shards) if arguments.shards else settings.shard_set
     except NoctisError as error:
         sys.stderr.write(f"inference: {error}\n")

@@ -1,5 +1,7 @@
 """The model that serves: loaded, verified, proved on its golden vectors, and hot-swapped."""
 
+import time
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +11,7 @@ import structlog
 from numpy.typing import NDArray
 
 from inference.context import FEATURE_NAMES, night_features
+from noctis import faults
 from noctis.errors import ModelError
 from noctis.settings import Settings
 from noctis.stages import LABELS
@@ -19,6 +22,7 @@ __all__ = ["DEFAULT_FOLDER", "ActiveModel", "Model", "active"]
 
 DEFAULT_FOLDER: Final = Path(__file__).parent / "default"
 _RETRAIN: Final = "train the model with this version of Noctis: noctis model train"
+AGAIN_S: Final = 60.0
 _PROBABILITY_TOLERANCE: Final = 1e-4
 _log = structlog.get_logger()
 
@@ -46,6 +50,7 @@ class Model:
 
         Raises ModelError that says what is not.
         """
+        faults.point("model.load")
         manifest = verify(folder)
         _check_signature(manifest)
         model = cls(manifest, (folder / ARTEFACT).read_bytes())
@@ -86,23 +91,26 @@ class ActiveModel:
     """The champion of the registry, or the shipped model while there is no champion.
 
     ``current`` is cheap enough for every batch: it looks at one file's status and loads only
-    when the alias has moved. Whoever holds the former model finishes on it.
+    when the alias has moved, or a minute after that failed. Whoever holds the former model
+    finishes on it.
     """
 
     def __init__(self, root: Path, name: str = DEFAULT_NAME) -> None:
         self._registry = Registry(root, name)
         self._mark = self._look()
+        self._again_at = inf
         self._model = self._load()
 
     @property
     def current(self) -> Model:
         """The model to use now; a champion that cannot be loaded leaves the former in place."""
         mark = self._look()
-        if mark != self._mark:
-            self._mark = mark
+        if mark != self._mark or time.monotonic() >= self._again_at:
+            self._mark, self._again_at = mark, inf
             try:
                 self._model = self._load()
-            except ModelError as error:
+            except (ModelError, OSError) as error:
+                self._again_at = time.monotonic() + AGAIN_S
                 _log.error("model_refused", error=str(error), kept=self._model.full_name)
             else:
                 _log.info("model_loaded", model=self._model.full_name)
@@ -111,7 +119,7 @@ class ActiveModel:
     def _look(self) -> tuple[int, int] | None:
         try:
             status = self._registry.alias_path("champion").stat()
-        except FileNotFoundError:
+        except OSError:  # there is none, or its disk is away
             return None
         return status.st_ino, status.st_mtime_ns
 

@@ -5,6 +5,7 @@ import sys
 
 from ingestor.service import Ingestor, link_of
 from ingestor.store import DatabaseStore
+from noctis import faults
 from noctis import settings as settings_module
 from noctis.errors import NoctisError
 from noctis.settings import Settings, parse_shards
@@ -20,6 +21,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         settings = settings_module.load()
+        faults.configure()
         shards = parse_shards(arguments.shards) if arguments.shards else settings.shard_set
     except NoctisError as error:
         sys.stderr.write(f"ingestor: {error}\n")

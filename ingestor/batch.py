@@ -18,6 +18,7 @@ import structlog
 
 from ingestor import metrics
 from ingestor.bridge import Letter
+from noctis import faults
 from noctis.errors import NoctisError, StorageUnavailableError
 from noctis.identity import DeviceId
 from noctis.mqtt import jittered
@@ -155,7 +156,8 @@ class Batcher:
             started = monotonic()
             try:
                 outcomes = await self._store.commit([it.letter for it in batch])
-            except (StorageUnavailableError, TimeoutError) as error:
+                await faults.apoint("ingestor.committed")
+            except (StorageUnavailableError, TimeoutError, faults.InjectedError) as error:
                 await self._pause(attempt, error)
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop us
                 if len(batch) > 1:
@@ -193,4 +195,7 @@ class Batcher:
     async def _pause(self, attempt: int, error: Exception) -> None:
         metrics.RETRIES.inc()
         _log.warning("not_stored_yet", attempt=attempt + 1, error=str(error))
-        await asyncio.sleep(jittered(attempt, first_s=FIRST_PAUSE_S, last_s=LAST_PAUSE_S))
+        due_s = error.retry_after_s if isinstance(error, StorageUnavailableError) else 0.0
+        await asyncio.sleep(
+            due_s or jittered(attempt, first_s=FIRST_PAUSE_S, last_s=LAST_PAUSE_S)
+        )

@@ -18,6 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from noctis import faults
 from noctis.errors import ProcessError
 
 __all__ = ["Child", "User", "child_user", "end_leftover", "free_port", "reachable_folder"]
@@ -104,6 +105,7 @@ class Child:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
         descriptor = os.open(log, flags, 0o600)
         try:
+            faults.point("process.start")
             self._process = subprocess.Popen(  # noqa: S603 - a fixed program, no shell
                 arguments,
                 stdin=subprocess.DEVNULL,
@@ -117,7 +119,7 @@ class Child:
                 process_group=0,  # Ctrl-C reaches our parent alone, which ends us in order
             )
         except OSError as error:
-            message = f"cannot start {arguments[0]}: {error.strerror}"
+            message = f"cannot start {arguments[0]}: {error.strerror or error}"
             raise ProcessError(message) from error
         finally:
             os.close(descriptor)

@@ -11,6 +11,7 @@ __all__ = [
     "ProcessError",
     "StorageError",
     "StorageUnavailableError",
+    "StorageUnreachableError",
     "TopicError",
 ]
 
@@ -61,7 +62,20 @@ class StorageError(NoctisError):
 
 
 class StorageUnavailableError(StorageError):
-    """The database cannot be reached or does not answer in time; trying again may help."""
+    """The database refuses for now, or is not there at all; trying again may help.
+
+    ``retry_after_s`` tells when, where that is known; 0 where it is not.
+    """
+
+    retry_after_s: float = 0.0
+
+
+class StorageUnreachableError(StorageUnavailableError):
+    """Nobody answers: no connection, one that broke, or silence until the deadline."""
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_s: float = 0.0) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
 
 
 class ModelError(NoctisError):

@@ -19,6 +19,7 @@ from gmqtt.mqtt.handler import MQTTConnectError  # type: ignore[import-untyped]
 from gmqtt.storage import PersistentStorage  # type: ignore[import-untyped]
 from typing_extensions import override
 
+from noctis import faults
 from noctis.mqtt_link import BrokerError, ConnectionLostError, Handler, Link, Message
 
 __all__ = ["Connection"]
@@ -64,6 +65,7 @@ class Connection:
         context = None if link.ca is None else ssl.create_default_context(cafile=link.ca)
         try:
             async with asyncio.timeout(within_s) as self._opening:
+                await faults.apoint("mqtt.connect")
                 await self._client.connect(
                     link.host,
                     link.port,
@@ -88,6 +90,7 @@ class Connection:
         """Subscribe with QoS 1; raises BrokerError when the broker refuses one of them."""
         if not filters:
             return
+        await self._pass("mqtt.subscribe")
         mid = self._client.subscribe([gmqtt.Subscription(it, qos=1) for it in filters])
         self._subscribing[mid] = asyncio.get_running_loop().create_future()
         try:
@@ -105,15 +108,25 @@ class Connection:
         """Publish with QoS 0; False when the connection is gone and nothing was sent."""
         if self.lost.is_set() or not self._client.is_connected:
             return False
-        self._client.publish(topic, payload)
+        try:
+            if not faults.point("mqtt.send"):
+                self._client.publish(topic, payload)
+        except faults.InjectedError:
+            self.abort()
+            return False
         return True
 
     async def publish(
         self, topic: str, payload: bytes, *, retain: bool = False, expires_s: int | None = None
     ) -> None:
         """Publish with QoS 1 and await the broker's confirmation, or ConnectionLostError."""
+        dropped = await self._pass("mqtt.publish")
         if self.lost.is_set() or not self._client.is_connected:
             message = f"not connected; cannot publish to {topic}"
+            raise ConnectionLostError(message)
+        if dropped:
+            await self.lost.wait()
+            message = f"connection lost before PUBACK of {topic}"
             raise ConnectionLostError(message)
         properties = {} if expires_s is None else {"message_expiry_interval": expires_s}
         self._client.publish(topic, payload, qos=1, retain=retain, **properties)
@@ -157,6 +170,14 @@ class Connection:
             if not waiting.done():
                 waiting.set_exception(ConnectionLostError("connection lost before SUBACK"))
 
+    async def _pass(self, name: faults.Name) -> bool:
+        """Pass a fault point; an error there is a connection that breaks."""
+        try:
+            return await faults.apoint(name)
+        except faults.InjectedError as error:
+            self.abort()
+            raise ConnectionLostError(str(error)) from error
+
     def _on_connect(self, _client: object, flags: int, _code: int, _properties: object) -> None:
         self.session_present = bool(flags & 1)
 
@@ -187,8 +208,12 @@ class Connection:
         message = Message(name, payload, qos, bool(properties["retain"]), self.generation)
         self._in_hand += 1
         self._idle.clear()
+        dropped = False
         try:
-            await self._handler(message)
+            dropped = await faults.apoint("mqtt.deliver")
+            if not dropped:
+                await self._handler(message)
+                dropped = await faults.apoint("mqtt.acknowledge")
         except asyncio.CancelledError:
             self.abort()  # the program ends: what is not handled must not be acknowledged
         except Exception:  # noqa: BLE001 - whatever it was, the window must not stall
@@ -197,6 +222,8 @@ class Connection:
         finally:
             # gmqtt sends PUBACK in the loop's next round; whoever drains must come after it.
             asyncio.get_running_loop().call_soon(self._let_go)
+        if dropped:
+            await self.lost.wait()
         return 0
 
     def _let_go(self) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from noctis import faults
 from noctis.errors import ModelError
 
 __all__ = [
@@ -160,9 +161,10 @@ def _present(folder: Path, names: Sequence[str]) -> Iterable[Path]:
 
 def _read(path: Path, kind: type[Kind]) -> Kind:
     try:
+        faults.point("registry.read")
         return kind.model_validate_json(path.read_bytes())
     except OSError as error:
-        message = f"cannot read {path}: {error.strerror}"
+        message = f"cannot read {path}: {error.strerror or error}"
         raise ModelError(message, hint="is this the folder of a model?") from error
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])

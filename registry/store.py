@@ -20,6 +20,7 @@ from typing import Final, Literal, get_args
 
 from filelock import FileLock, Timeout
 
+from noctis import faults
 from noctis.errors import ModelError
 from registry.manifest import Manifest, read_manifest, verify
 
@@ -109,10 +110,15 @@ class Registry:
 
     def resolve(self, alias: Alias = "champion") -> str | None:
         """Return the version that ``alias`` points at, None when it points nowhere."""
+        path = self.alias_path(alias)
         try:
-            return self.alias_path(alias).read_text("utf-8").strip()
+            faults.point("registry.read")
+            return path.read_text("utf-8").strip()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            message = f"cannot read {path}: {error.strerror or error}"
+            raise ModelError(message, hint="is its disk there, and may we read it?") from error
 
     def promote(
         self, alias: Alias, version: str, *, approver: str | None = None, reason: str = ""
@@ -188,6 +194,7 @@ class Registry:
 
     def _record(self, switch: Switch) -> None:
         line = json.dumps(switch.as_json()).encode()
+        faults.point("registry.write")
         with (self.folder / "history.jsonl").open("ab") as file:
             file.write(b"\n" * self._is_torn() + line + b"\n")
             file.flush()
@@ -221,6 +228,7 @@ def _copy_durably(source: Path, target: Path) -> None:
 
 
 def _write_durably(path: Path, content: bytes) -> None:
+    faults.point("registry.write")
     with path.open("wb") as file:
         file.write(content)
         file.flush()

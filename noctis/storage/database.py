@@ -1,20 +1,28 @@
-"""The database as asynchronous services use it: in threads, each call with a deadline."""
+"""The database as asynchronous services use it: in threads, each call with a deadline.
+
+While nobody answers, a breaker lets calls fail at once; one at a time asks whether the
+database is back.
+"""
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import anyio
 import anyio.to_thread
 from sqlalchemy import Connection, text
 
-from noctis.errors import StorageUnavailableError
+from noctis.breaker import Breaker, BreakerOpenError, Ticket
+from noctis.errors import StorageUnavailableError, StorageUnreachableError
 from noctis.settings import Settings
 from noctis.storage import engine
 
 __all__ = ["Connection", "Database", "ping"]
 
 T = TypeVar("T")
+
+PROBE_S: Final = 2.0
+"""What a server that is back may take to answer the one who asks."""
 
 
 class Database:
@@ -28,6 +36,7 @@ class Database:
         self._engine = engine.create(url, application=application, connections=connections)
         self.seconds = settings.database_seconds
         self._threads = anyio.CapacityLimiter(connections)
+        self.breaker = Breaker("database")
 
     async def call(
         self, function: Callable[[Connection], T], *, within_s: float | None = None
@@ -36,25 +45,58 @@ class Database:
 
         The deadline, ``within_s`` or the settings' own, covers the wait for a free thread too.
         Raises TimeoutError when it passes, StorageUnavailableError when the database cannot
-        be reached, StorageError when it refuses.
+        be reached (at once while the breaker is open; ``retry_after_s`` says when the next
+        try is due), StorageError when it refuses.
         """
         seconds = self.seconds if within_s is None else within_s
         deadline = time.monotonic() + seconds
 
-        def work() -> T:
-            left = deadline - time.monotonic()
-            with engine.transaction(self._engine, left) as connection:
-                return function(connection)
-
         try:
+            self.breaker.check()
             with anyio.fail_after(seconds):
                 return await anyio.to_thread.run_sync(
-                    work, abandon_on_cancel=True, limiter=self._threads
+                    self._guarded,
+                    function,
+                    deadline,
+                    abandon_on_cancel=True,
+                    limiter=self._threads,
                 )
+        except BreakerOpenError as error:
+            raise StorageUnreachableError(
+                error.message, retry_after_s=error.retry_after_s
+            ) from error
         except StorageUnavailableError as error:
             if time.monotonic() >= deadline:
                 raise TimeoutError(str(error)) from error
             raise
+
+    def _guarded(self, function: Callable[[Connection], T], deadline: float) -> T:
+        """Run a transaction and tell the breaker whether somebody answered.
+
+        A probe asks for a sign of life first: so a lock that ``function`` would wait for is no
+        outage, and a server that is frozen holds nobody up for long.
+        """
+        ticket = self.breaker.enter()
+        if ticket.probe:
+            probe_deadline = min(deadline, time.monotonic() + PROBE_S)
+            self._watched(ticket, ping, probe_deadline)
+            ticket = self.breaker.enter()
+        return self._watched(ticket, function, deadline)
+
+    def _watched(
+        self, ticket: Ticket, function: Callable[[Connection], T], deadline: float
+    ) -> T:
+        try:
+            with engine.transaction(self._engine, deadline - time.monotonic()) as connection:
+                result = function(connection)
+        except StorageUnreachableError:
+            self.breaker.fail(ticket)
+            raise
+        except BaseException:
+            self.breaker.succeed(ticket)  # a refusal is an answer
+            raise
+        self.breaker.succeed(ticket)
+        return result
 
     def close(self) -> None:
         """Close all connections."""

@@ -20,7 +20,13 @@ from sqlalchemy import Connection, Engine, create_engine, make_url
 from sqlalchemy import exc as sa_exc
 from typing_extensions import override
 
-from noctis.errors import ConfigurationError, StorageError, StorageUnavailableError
+from noctis import faults
+from noctis.errors import (
+    ConfigurationError,
+    StorageError,
+    StorageUnavailableError,
+    StorageUnreachableError,
+)
 
 __all__ = ["Connection", "Engine", "create", "transaction", "translated"]
 
@@ -37,6 +43,10 @@ NO_ANSWER: Final = "the server did not answer in time"
 # read-only during a failover, lock not available.
 _PASSING_CLASSES: Final = frozenset({"08", "40", "53", "57", "58"})
 _PASSING_STATES: Final = frozenset({"25006", "55P03"})
+# Those of them that say that there is no server to talk to: connection, shutdown, starting up,
+# no more connections. One whose disk is full still answers whoever reads.
+_GONE_CLASSES: Final = frozenset({"08"})
+_GONE_STATES: Final = frozenset({"57P01", "57P02", "57P03", "53300"})
 _OLD_SCHEMA_STATES: Final = frozenset({"42P01", "42703"})  # no such table, no such column
 
 _deadline: ContextVar[float | None] = ContextVar("noctis_storage_deadline", default=None)
@@ -56,6 +66,7 @@ class _Connection(psycopg.Connection[Any]):
 
     @override
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        self._pass("database.execute")
         left = _seconds_left()
         own = left if timeout is None else min(timeout, left)
         try:
@@ -65,6 +76,20 @@ class _Connection(psycopg.Connection[Any]):
                 raise
             self.pgconn.finish()
             raise _DeadlineError(NO_ANSWER) from error
+
+    @override
+    def commit(self) -> None:
+        self._pass("database.commit")
+        super().commit()
+        self._pass("database.committed")
+
+    def _pass(self, name: faults.Name) -> None:
+        """Pass a fault point; an error there is a connection that breaks."""
+        try:
+            faults.point(name)
+        except faults.InjectedError as error:
+            self.pgconn.finish()
+            raise psycopg.OperationalError(str(error)) from error
 
 
 def create(url: str, *, application: str = "noctis", connections: int = 5) -> Engine:
@@ -95,6 +120,10 @@ def create(url: str, *, application: str = "noctis", connections: int = 5) -> En
         left = _seconds_left()
         if left <= 0.0:
             raise _DeadlineError(NO_ANSWER)
+        try:
+            faults.point("database.connect")
+        except faults.InjectedError as error:
+            raise psycopg.OperationalError(str(error)) from error
         return _Connection.connect(target, connect_timeout=ceil(min(CONNECT_SECONDS, left)))
 
     return create_engine(
@@ -114,10 +143,10 @@ def transaction(engine: Engine, seconds: float = 10.0) -> Iterator[Connection]:
     """Run the block in one transaction: commit at its end, roll back when it raises.
 
     The deadline covers connecting, every statement and the commit. Raise
-    StorageUnavailableError when the server cannot be reached, does not answer before the
-    deadline, or refuses for now (deadlock, full disk, shutdown): the outcome of a commit is
-    unknown then, and the same work may be tried again. Raise StorageError when the database
-    refuses for good. Other errors of the block pass through.
+    StorageUnreachableError when the server is not there or does not answer before the
+    deadline (the outcome of a commit is unknown then), StorageUnavailableError when it
+    refuses for now (deadlock, full disk, read-only): the same work may be tried again. Raise
+    StorageError when the database refuses for good. Other errors of the block pass through.
     """
     deadline = min(monotonic() + seconds, _deadline.get() or float("inf"))
     token = _deadline.set(deadline)
@@ -139,13 +168,14 @@ def translated(error: sa_exc.DBAPIError | psycopg.Error) -> StorageError:
     broken = isinstance(error, sa_exc.DBAPIError) and error.connection_invalidated
     state = cause.sqlstate if isinstance(cause, psycopg.Error) else None
     text = str(cause).strip().partition("\n")[0] or "the connection broke"
-    if (
-        broken
-        or (state is None and isinstance(cause, psycopg.OperationalError))
-        or (state is not None and (state[:2] in _PASSING_CLASSES or state in _PASSING_STATES))
-    ):
-        message = f"the database is unavailable: {text}"
-        return StorageUnavailableError(message, hint="try again")
+    unavailable = f"the database is unavailable: {text}"
+    if state is None:
+        if broken or isinstance(cause, psycopg.OperationalError):
+            return StorageUnreachableError(unavailable, hint="try again")
+    elif broken or state[:2] in _GONE_CLASSES or state in _GONE_STATES:
+        return StorageUnreachableError(unavailable, hint="try again")
+    elif state[:2] in _PASSING_CLASSES or state in _PASSING_STATES:
+        return StorageUnavailableError(unavailable, hint="try again")
     message = f"the database refused: {text}"
     if state in _OLD_SCHEMA_STATES:
         hint = f"SQLSTATE {state}: is the schema up to date? noctis migrate"
