@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from companion.service import CONNECTIONS, Companion, link_of
+from noctis import faults
 from noctis import settings as settings_module
 from noctis.errors import NoctisError
 from noctis.settings import Settings, parse_shards
@@ -19,6 +20,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         settings = settings_module.load()
+        faults.configure()
         shards = parse_shards(arguments.shards) if arguments.shards else settings.shard_set
     except NoctisError as error:
         sys.stderr.write(f"companion: {error}\n")

@@ -13,6 +13,7 @@ from noctis.errors import StorageError, StorageUnavailableError, StorageUnreacha
 from noctis.settings import Settings
 from noctis.storage.database import PROBE_S, Connection, Database, ping
 from noctis.storage.server import PostgresServer
+from tests.integration.broker_fixtures import eventually
 
 pytestmark = pytest.mark.postgres
 PAUSE_S = 0.02
@@ -125,7 +126,7 @@ def test_a_locked_table_is_no_outage_for_those_who_do_not_need_it(
     del own_postgres
     for _ in range(3):
         assert isinstance(call(database, wait), TimeoutError)
-    assert database.breaker.state is State.OPEN
+    assert eventually(lambda: database.breaker.state is State.OPEN)
     until_it_is_back(database)
     assert database.breaker.state is State.CLOSED
 

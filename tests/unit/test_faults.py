@@ -134,7 +134,7 @@ def test_nothing_is_taken_where_faults_are_not_allowed(allowed: dict[str, str]) 
     assert passages("database.commit", 3) == []
 
 
-@pytest.mark.parametrize("service", ["ingestor", "inference", "broker"])
+@pytest.mark.parametrize("service", ["ingestor", "inference", "companion", "broker"])
 def test_a_service_refuses_to_start_with_a_fault_that_it_does_not_know(
     service: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
