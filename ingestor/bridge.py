@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from noctis.epoch import MAX_SLOTS, OVERHEAD, decode_frames
+from noctis.epoch import decode_frames
 from noctis.errors import FrameError, IdentityError, TopicError
+from noctis.frames import MAX_SLOTS, OVERHEAD
 from noctis.identity import DeviceId
 from noctis.slot import SLOT
 from noctis.storage.ingest import Received

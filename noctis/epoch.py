@@ -1,15 +1,25 @@
 """Epochs on the wire: frames of slots, as bytes and as numpy arrays."""
 
-import struct
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass, field
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noctis.errors import FrameError
-from noctis.slot import SLOT, Run, decode_run, decode_slots, encode_run, encode_slots, faults
+from noctis.frames import (
+    CRC32,
+    EPOCH_SECONDS,
+    HEAD,
+    MAGIC,
+    MAX_SLOTS,
+    VERSION,
+    Frames,
+    check_numbers,
+    decode_all,
+)
+from noctis.slot import RUN, Run, encode_run, encode_slots
 
 __all__ = [
     "EPOCH_SECONDS",
@@ -19,13 +29,8 @@ __all__ = [
     "decode_frame",
     "decode_frames",
     "encode_frame",
+    "gather",
 ]
-
-EPOCH_SECONDS = 30
-MAX_SLOTS = 64
-MAGIC, VERSION = 0x4E, 1
-_HEAD, _CRC32 = struct.Struct("<BBBBQII14s"), struct.Struct("<I")
-OVERHEAD = _HEAD.size + _CRC32.size
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,8 +63,8 @@ class Frame:
 
 def encode_frame(frame: Frame) -> bytes:
     """Return the bytes of a frame: 38 + 14 for each epoch."""
-    _check_numbers(frame.count, frame.first, frame.run_seq)
-    head = _HEAD.pack(
+    check_numbers(frame.count, frame.first, frame.run_seq)
+    head = HEAD.pack(
         MAGIC,
         VERSION,
         frame.flags,
@@ -70,7 +75,7 @@ def encode_frame(frame: Frame) -> bytes:
         encode_run(frame.run),
     )
     body = head + encode_slots(frame.codes, frame.in_bed).tobytes()
-    return body + _CRC32.pack(crc32(body))
+    return body + CRC32.pack(crc32(body))
 
 
 def decode_frame(payload: bytes) -> Frame:
@@ -84,87 +89,35 @@ def decode_frame(payload: bytes) -> Frame:
 def decode_frames(payloads: Sequence[bytes]) -> list[Frame | FrameError]:
     """Return for each payload its frame, or the error that says why it is none.
 
-    The slots of all payloads are decoded in one pass of numpy.
+    All payloads are decoded in one pass of numpy.
     """
-    results: list[Frame | FrameError] = []
-    heads: dict[int, _Head] = {}
-    for index, payload in enumerate(payloads):
-        try:
-            heads[index] = _decode_head(payload)
-        except FrameError as error:
-            results.append(error)
-        else:
-            results.append(_PENDING)
-    if not heads:
-        return results
-    slots = np.frombuffer(
-        b"".join(payloads[i][_HEAD.size : -_CRC32.size] for i in heads), np.uint8
-    ).reshape(-1, SLOT)
-    crc_wrong, is_run = faults(slots)
-    codes, in_bed = decode_slots(slots)
-    start = 0
-    for index, head in heads.items():
-        part = slice(start, start + head.count)
-        start += head.count
-        if crc_wrong[part].any():
-            results[index] = FrameError("slot_crc", "a slot's CRC-8 is wrong")
-        elif is_run[part].any():
-            results[index] = FrameError("slot_kind", "a RUN stands among the epochs")
-        else:
-            results[index] = head.frame(codes[part], in_bed[part])
-    return results
+    frames, errors = decode_all(payloads)
+    found = iter(_each(frames))
+    return [errors[n] if n in errors else next(found) for n in range(len(payloads))]
 
 
-_PENDING = FrameError("pending", "not decoded yet")
+def gather(frames: Sequence[Frame]) -> Frames:
+    """Return single frames as arrays of many."""
+    runs = [astuple(it.run) for it in frames]
+    return Frames(
+        stream=np.array([it.stream for it in frames], np.uint64),
+        first=np.array([it.first for it in frames], np.int64),
+        run_seq=np.array([it.run_seq for it in frames], np.int64),
+        count=np.array([it.count for it in frames], np.int64),
+        flags=np.array([it.flags for it in frames], np.uint8),
+        run=np.array(runs, RUN),
+        codes=np.concatenate([it.codes for it in frames]),
+        in_bed=np.concatenate([it.in_bed for it in frames]),
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
-    flags: int
-    count: int
-    stream: int
-    first: int
-    run_seq: int
-    run: Run
-
-    def frame(self, codes: NDArray[np.int16], in_bed: NDArray[np.bool_]) -> Frame:
-        return Frame(self.stream, self.first, self.run_seq, self.run, codes, in_bed, self.flags)
-
-
-def _decode_head(payload: bytes) -> _Head:
-    if len(payload) < OVERHEAD + SLOT:
-        reason, detail = "length", f"{len(payload)} bytes are too few for a frame"
-        raise FrameError(reason, detail)
-    magic, version, flags, count, stream, first, run_seq, run = _HEAD.unpack_from(payload)
-    if magic != MAGIC:
-        reason, detail = "magic", f"the first byte is {magic:#04x}, not {MAGIC:#04x}"
-        raise FrameError(reason, detail)
-    if version != VERSION:
-        reason, detail = "version", f"version {version} is unknown; this platform reads 1"
-        raise FrameError(reason, detail)
-    if not 1 <= count <= MAX_SLOTS:
-        reason, detail = "count", f"{count} epochs; a frame holds 1 to {MAX_SLOTS}"
-        raise FrameError(reason, detail)
-    if len(payload) != OVERHEAD + SLOT * count:
-        expected = OVERHEAD + SLOT * count
-        reason, detail = "length", f"{len(payload)} bytes; {count} epochs take {expected}"
-        raise FrameError(reason, detail)
-    _check_crc32(payload)
-    _check_numbers(count, first, run_seq)
-    return _Head(flags, count, stream, first, run_seq, decode_run(run))
-
-
-def _check_numbers(count: int, first: int, run_seq: int) -> None:
-    if not 1 <= count <= MAX_SLOTS:
-        reason, detail = "count", f"{count} epochs; a frame holds 1 to {MAX_SLOTS}"
-        raise FrameError(reason, detail)
-    if not 0 <= run_seq < first or first + count - 1 > 0xFFFFFFFF:  # noqa: PLR2004 - u32
-        reason, detail = "seq", f"epochs {first}+{count} cannot follow a run at {run_seq}"
-        raise FrameError(reason, detail)
-
-
-def _check_crc32(payload: bytes) -> None:
-    body, tail = payload[: -_CRC32.size], payload[-_CRC32.size :]
-    if _CRC32.unpack(tail)[0] != crc32(body):
-        reason, detail = "crc", "the CRC-32 is wrong"
-        raise FrameError(reason, detail)
+def _each(frames: Frames) -> Iterator[Frame]:
+    ends = np.cumsum(frames.count).tolist()
+    columns = (frames.stream, frames.first, frames.run_seq, frames.count, frames.flags)
+    runs = frames.run.tolist()
+    for end, run, (stream, first, run_seq, count, flags) in zip(
+        ends, runs, zip(*(it.tolist() for it in columns), strict=True), strict=True
+    ):
+        part = slice(end - count, end)
+        codes, in_bed = frames.codes[part], frames.in_bed[part]
+        yield Frame(stream, first, run_seq, Run(*run), codes, in_bed, flags)

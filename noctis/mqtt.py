@@ -1,22 +1,40 @@
 """An MQTT session: stays connected for ever, subscribes on every connect, acknowledges late.
 
-A message is acknowledged to the broker when its handler returns, on the connection it came
-by or not at all. Handlers run concurrently; the broker sends no more than the link's
-``receive_maximum`` ahead of them, which is the back-pressure.
+A message is acknowledged to the broker on the connection it came by or not at all: when its
+handler returns, or when a receiver, who takes messages by the hundred, says so. Handlers run
+concurrently. The broker sends no more than the link's ``receive_maximum`` ahead of the
+acknowledgements, which is the back-pressure.
 """
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
 import structlog
 
 from noctis.mqtt_connection import Connection
-from noctis.mqtt_link import BrokerError, ConnectionLostError, Handler, Link, Message, Will
+from noctis.mqtt_link import (
+    BrokerError,
+    ConnectionLostError,
+    Handler,
+    Link,
+    Message,
+    Receiver,
+    Will,
+)
 
-__all__ = ["BrokerError", "Handler", "Link", "Message", "Session", "Will", "jittered"]
+__all__ = [
+    "BrokerError",
+    "Handler",
+    "Link",
+    "Message",
+    "Receiver",
+    "Session",
+    "Will",
+    "jittered",
+]
 
 _log = structlog.get_logger(__name__)
 
@@ -38,8 +56,10 @@ async def _ignore(message: Message) -> None:
 class Session:
     """One account's session with the broker; ``run`` keeps it alive.
 
-    ``publish_window`` bounds the QoS 1 publishes that wait for the broker; it must stay below
-    the broker's receive maximum.
+    ``receiver`` takes the messages of each read of the socket and has them acknowledged by
+    ``acknowledge``; without one ``handler`` takes each by itself. ``publish_window`` bounds
+    the QoS 1 publishes that wait for the broker; it must stay below the broker's receive
+    maximum.
     """
 
     def __init__(
@@ -48,12 +68,15 @@ class Session:
         *,
         subscriptions: Sequence[str] = (),
         handler: Handler = _ignore,
+        receiver: Receiver | None = None,
         publish_window: int = 16,
         deadline_s: float = 10.0,
     ) -> None:
         self._link = link
         self._subscriptions = tuple(subscriptions)
         self._handler = handler
+        self._handling: set[asyncio.Task[None]] = set()
+        self._receive = receiver or self._handle_each
         self._window = asyncio.Semaphore(publish_window)
         self._deadline_s = deadline_s
         self._connection: Connection | None = None
@@ -84,14 +107,18 @@ class Session:
         """Connect, and connect again whenever the connection is lost, until ``stop``."""
         failures = 0
         loop = asyncio.get_running_loop()
-        while not self._stopping.is_set():
-            started = loop.time()
-            await self._live()
-            failures = 0 if loop.time() - started > _STABLE_S else failures + 1
-            pause = jittered(failures, first_s=_FIRST_PAUSE_S, last_s=_LAST_PAUSE_S)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._stopping.wait()
+        try:
+            while not self._stopping.is_set():
+                started = loop.time()
+                await self._live()
+                failures = 0 if loop.time() - started > _STABLE_S else failures + 1
+                pause = jittered(failures, first_s=_FIRST_PAUSE_S, last_s=_LAST_PAUSE_S)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._stopping.wait()
+        finally:
+            for task in self._handling:
+                task.cancel()  # what is not handled is not acknowledged
 
     async def stop(self, *, within_s: float = 10.0) -> None:
         """Take nothing more, finish what is in hand, say farewell; ``run`` then returns.
@@ -113,9 +140,22 @@ class Session:
             _log.warning("drain_incomplete", in_hand=connection.in_hand, within_s=within_s)
             connection.abort()
 
+    def acknowledge(self, messages: Iterable[Message]) -> None:
+        """Tell the broker that a receiver is done with messages.
+
+        Those of an earlier connection are left alone: the broker delivers them again.
+        """
+        if self._connection is not None:
+            mine = [it for it in messages if it.generation == self._generation]
+            self._connection.acknowledge(mine)
+
     def send(self, topic: str, payload: bytes) -> bool:
         """Publish with QoS 0, now or never; False when there is no connection."""
-        return self._connection is not None and self._connection.send(topic, payload)
+        return self.send_all([(topic, payload)])
+
+    def send_all(self, messages: Iterable[tuple[str, bytes]]) -> bool:
+        """Publish (topic, payload) with QoS 0, all or none; False: there is no connection."""
+        return self._connection is not None and self._connection.send(messages)
 
     async def publish(
         self,
@@ -159,7 +199,7 @@ class Session:
     async def _live(self) -> None:
         """Live through one connection, from CONNECT to its end."""
         self._generation += 1
-        connection = Connection(self._link, self._handler, generation=self._generation)
+        connection = Connection(self._link, self._receive, generation=self._generation)
         self._connection = connection
         try:
             await connection.open(within_s=self._deadline_s)
@@ -175,3 +215,17 @@ class Session:
         finally:
             self._up.clear()
             connection.abort()
+
+    def _handle_each(self, messages: Sequence[Message]) -> None:
+        loop = asyncio.get_running_loop()
+        for message in messages:
+            task = loop.create_task(self._handle(message))
+            self._handling.add(task)
+            task.add_done_callback(self._handling.discard)
+
+    async def _handle(self, message: Message) -> None:
+        try:
+            await self._handler(message)
+        except Exception:  # noqa: BLE001 - whatever it was, the window must not stall
+            _log.exception("message_handler_failed", topic=message.topic)
+        self.acknowledge([message])

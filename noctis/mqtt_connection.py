@@ -1,56 +1,51 @@
-"""One MQTT connection, from CONNECT to its end; what is particular to gmqtt stays in here.
+"""One MQTT connection, from CONNECT to its end.
 
-gmqtt reconnects on its own, but with a fixed pause, never after a refusal, and its late
-acknowledgements go out on whatever connection is current. So each connection here has a
-client of its own, which dies with it: an acknowledgement that comes late meets a closed
-socket and is dropped, as it must be.
+Each has a client of its own, which dies with it: an acknowledgement that comes late meets a
+closed socket and is dropped, as it must be.
 """
 
 import asyncio
-import logging
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
-import gmqtt  # type: ignore[import-untyped]
 import structlog
+from gmqtt import Subscription  # type: ignore[import-untyped]
 from gmqtt.mqtt.handler import MQTTConnectError  # type: ignore[import-untyped]
-from gmqtt.storage import PersistentStorage  # type: ignore[import-untyped]
-from typing_extensions import override
 
 from noctis import faults
-from noctis.mqtt_link import BrokerError, ConnectionLostError, Handler, Link, Message
+from noctis.mqtt_client import Client, Unconfirmed
+from noctis.mqtt_link import BrokerError, ConnectionLostError, Link, Message, Receiver
+from noctis.mqtt_packets import pubacks, publishes
 
 __all__ = ["Connection"]
 
 _log = structlog.get_logger(__name__)
-logging.getLogger("gmqtt").setLevel(logging.ERROR)  # it warns at each late acknowledgement
 
 _FAILURE: Final = 0x80
-_HANDLER_FAILED: Final = 131
 _SESSION_TAKEN_OVER: Final = 0x8E
 
 
 class Connection:
     """One connection; after ``lost`` is set it is of no more use."""
 
-    def __init__(self, link: Link, handler: Handler, *, generation: int) -> None:
+    def __init__(self, link: Link, receive: Receiver, *, generation: int) -> None:
         self.lost = asyncio.Event()
         self.generation = generation
         self.session_present = False
         self._link = link
-        self._handler = handler
-        self._unconfirmed = _Unconfirmed()
+        self._receive = receive
+        self._unconfirmed = Unconfirmed()
         self._subscribing: dict[int, asyncio.Future[Sequence[int]]] = {}
         self._in_hand = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
+        self._passing: set[asyncio.Task[None]] = set()
         self._opening: asyncio.Timeout | None = None
-        self._client = _client(link, self._unconfirmed)
+        self._client = Client(link, self._unconfirmed, generation, self._take)
         self._client.on_connect = self._on_connect
-        self._client.on_message = self._on_message
         self._client.on_subscribe = self._on_subscribe
         self._client.on_disconnect = self._on_disconnect
 
@@ -91,7 +86,7 @@ class Connection:
         if not filters:
             return
         await self._pass("mqtt.subscribe")
-        mid = self._client.subscribe([gmqtt.Subscription(it, qos=1) for it in filters])
+        mid = self._client.subscribe([Subscription(it, qos=1) for it in filters])
         self._subscribing[mid] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(within_s):
@@ -104,16 +99,20 @@ class Connection:
             message = f"the broker refuses {self._link.username} the topics {refused}"
             raise BrokerError(message, hint="check the ACL")
 
-    def send(self, topic: str, payload: bytes) -> bool:
-        """Publish with QoS 0; False when the connection is gone and nothing was sent."""
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        """Tell the broker, in one write, that messages of this connection are done with."""
+        self._pass_each("mqtt.acknowledge", messages, self._let_go)
+
+    def send(self, messages: Iterable[tuple[str, bytes]]) -> bool:
+        """Publish with QoS 0, in one write; False when the connection is gone."""
         if self.lost.is_set() or not self._client.is_connected:
             return False
         try:
-            if not faults.point("mqtt.send"):
-                self._client.publish(topic, payload)
+            sent = [it for it in messages if not faults.point("mqtt.send")]
         except faults.InjectedError:
             self.abort()
             return False
+        self._client.write(publishes(sent, version=self._link.version))
         return True
 
     async def publish(
@@ -193,100 +192,37 @@ class Connection:
             _log.warning("account_used_twice", username=self._link.username)
         self.abort()
 
-    async def _on_message(
-        self,
-        _client: object,
-        topic: str | bytes,  # bytes where it is no UTF-8, which a broker should refuse
-        payload: bytes,
-        qos: int,
-        properties: dict[str, Any],
-    ) -> int:
+    def _take(self, messages: Sequence[Message]) -> None:
         if self._draining:
-            await self.lost.wait()
-            return 0
-        name = topic if isinstance(topic, str) else topic.decode(errors="replace")
-        message = Message(name, payload, qos, bool(properties["retain"]), self.generation)
-        self._in_hand += 1
+            return
+        self._in_hand += len(messages)
         self._idle.clear()
-        dropped = False
-        try:
-            dropped = await faults.apoint("mqtt.deliver")
-            if not dropped:
-                await self._handler(message)
-                dropped = await faults.apoint("mqtt.acknowledge")
-        except asyncio.CancelledError:
-            self.abort()  # the program ends: what is not handled must not be acknowledged
-        except Exception:  # noqa: BLE001 - whatever it was, the window must not stall
-            _log.exception("message_handler_failed", topic=name)
-            return _HANDLER_FAILED
-        finally:
-            # gmqtt sends PUBACK in the loop's next round; whoever drains must come after it.
-            asyncio.get_running_loop().call_soon(self._let_go)
-        if dropped:
-            await self.lost.wait()
-        return 0
+        self._pass_each("mqtt.deliver", messages, self._receive)
 
-    def _let_go(self) -> None:
-        self._in_hand -= 1
+    def _let_go(self, messages: Sequence[Message], *, done: bool = True) -> None:
+        mids = [it.mid for it in messages if it.qos] if done else []
+        if mids and not self.lost.is_set() and self._client.is_connected:
+            self._client.write(pubacks(mids))
+        self._in_hand -= len(messages)
         if not self._in_hand:
             self._idle.set()
 
+    def _pass_each(
+        self, name: faults.Name, messages: Sequence[Message], then: Receiver
+    ) -> None:
+        """Pass a fault point with each message: all at once where no fault is asked for."""
+        if not faults.active():
+            then(messages)
+            return
+        loop = asyncio.get_running_loop()
+        for message in messages:
+            task = loop.create_task(self._pass_alone(name, message, then))
+            self._passing.add(task)
+            task.add_done_callback(self._passing.discard)
 
-class _Unconfirmed(PersistentStorage):  # type: ignore[misc]
-    """Publishes that wait for PUBACK; bounded by the publisher, never sent again by gmqtt."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.latest: asyncio.Future[None]
-        self._waiting: dict[int, asyncio.Future[None]] = {}
-
-    @override
-    def push_message(self, mid: int, raw_package: bytes) -> None:
-        self.latest = self._waiting[mid] = asyncio.get_running_loop().create_future()
-
-    @override
-    def remove_message_by_mid(self, mid: int) -> None:
-        waiting = self._waiting.pop(mid, None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(None)
-
-    def fail(self) -> None:
-        """Tell all who wait that the connection is gone."""
-        for waiting in self._waiting.values():
-            if not waiting.done():
-                waiting.set_exception(ConnectionLostError("connection lost before PUBACK"))
-        self._waiting.clear()
-
-
-class _Client(gmqtt.Client):  # type: ignore[misc]
-    """A client for one connection."""
-
-    @override
-    async def reconnect(self, delay: bool = False) -> None:
-        """Stay down: the session makes a new client."""
-
-    def abort(self) -> None:
-        """Close the socket without waiting for what is still to be sent."""
-        self._is_active = False
-        if self._connection is not None:
-            self._connection._transport.abort()  # noqa: SLF001 - close() waits for a dead peer
-
-
-def _client(link: Link, unconfirmed: _Unconfirmed) -> _Client:
-    properties: dict[str, int] = {}
-    if link.version == 5:  # noqa: PLR2004 - MQTT's own name
-        properties["receive_maximum"] = link.receive_maximum
-        properties["session_expiry_interval"] = link.session_expiry_s
-    will = link.will
-    client = _Client(
-        link.username,
-        clean_session=link.session_expiry_s == 0,
-        optimistic_acknowledgement=False,
-        persistent_storage=unconfirmed,
-        will_message=None
-        if will is None
-        else gmqtt.Message(will.topic, will.payload, qos=1, retain=will.retain),
-        **properties,
-    )
-    client.set_auth_credentials(link.username, link.password)
-    return client
+    async def _pass_alone(self, name: faults.Name, message: Message, then: Receiver) -> None:
+        with suppress(ConnectionLostError):
+            if await self._pass(name):
+                self._let_go([message], done=False)
+            else:
+                then([message])

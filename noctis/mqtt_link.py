@@ -1,13 +1,21 @@
 """What an MQTT session is made of: how to reach the broker, messages, errors."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from noctis.errors import NoctisError
 
-__all__ = ["BrokerError", "ConnectionLostError", "Handler", "Link", "Message", "Will"]
+__all__ = [
+    "BrokerError",
+    "ConnectionLostError",
+    "Handler",
+    "Link",
+    "Message",
+    "Receiver",
+    "Will",
+]
 
 
 class BrokerError(NoctisError):
@@ -18,16 +26,24 @@ class ConnectionLostError(BrokerError):
     """The connection ended before the broker confirmed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message as it arrived; ``generation`` counts the session's connections from 1."""
+class Message(NamedTuple):
+    """A message as it arrived; ``generation`` counts the session's connections from 1.
+
+    ``mid`` is the packet id that acknowledges it, 0 with QoS 0; ``at`` is when it was read, in
+    seconds of the monotonic clock. (A tuple: thousands are made in a second.)
+    """
 
     topic: str
     payload: bytes
     qos: int
     retain: bool
     generation: int
+    mid: int = 0
+    at: float = 0.0
 
+
+Receiver = Callable[[Sequence[Message]], None]
+"""Takes what one read of the socket brought; acknowledges it later, by the session."""
 
 Handler = Callable[[Message], Awaitable[None]]
 """Takes a message; when it returns, the message is acknowledged to the broker.

@@ -5,6 +5,7 @@ tells an EPOCH slot (15 feature codes and a flag) from a RUN slot (the time base
 behind it).
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +14,59 @@ from numpy.typing import NDArray
 from noctis.errors import FrameError
 from noctis.features import COUNT, FEATURES
 
-__all__ = ["SLOT", "Run", "decode_run", "decode_slots", "encode_run", "encode_slots", "faults"]
+__all__ = [
+    "RUN",
+    "SLOT",
+    "Run",
+    "decode_run",
+    "decode_runs",
+    "decode_slots",
+    "encode_run",
+    "encode_slots",
+    "faults",
+]
 
 SLOT, PAYLOAD, BITS = 14, 13, 104
 _RUN_FIELDS = (("reason", 3), ("voids", 8), ("boot", 32), ("tick_s", 28), ("utc_s", 32))
+RUN = np.dtype([(name, np.int64) for name, _ in _RUN_FIELDS])
+"""The fields of a run, as arrays of runs have them."""
+
+
+class _Layout:
+    """Reads bit fields that follow each other behind bit 0, of many slots at once.
+
+    A slot is two words of 64 bits; a field lies in one of them or across both.
+    """
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        half = 64
+        begins = [1 + sum(widths[:index]) for index in range(len(widths))]
+        fields = list(zip(begins, widths, strict=True))
+        self._low_right = _words(min(at, half - 1) for at in begins)
+        self._low_mask = _words((1 << width) - 1 if at < half else 0 for at, width in fields)
+        self._high_right = _words(max(at - half, 0) for at in begins)
+        self._high_left = _words(half - at if 0 < half - at < half else 0 for at in begins)
+        self._high_mask = _words(
+            (1 << width) - 1 if at + width > half else 0 for at, width in fields
+        )
+
+    def read(self, slots: NDArray[np.uint8]) -> NDArray[np.uint64]:
+        """Return the fields, shape (n, fields), of slots (n, 14)."""
+        padded = np.zeros((len(slots), 16), np.uint8)
+        padded[:, :PAYLOAD] = slots[:, :PAYLOAD]
+        words = padded.view("<u8")
+        low = words[:, :1] >> self._low_right & self._low_mask
+        high = words[:, 1:] >> self._high_right << self._high_left & self._high_mask
+        fields: NDArray[np.uint64] = low | high
+        return fields
+
+
+def _words(values: Iterable[int]) -> NDArray[np.uint64]:
+    return np.array(list(values), np.uint64)
+
+
+_EPOCH_LAYOUT = _Layout([*(feature.bits for feature in FEATURES), 1])
+_RUN_LAYOUT = _Layout([width for _, width in _RUN_FIELDS])
 
 
 def _crc8_table() -> bytes:
@@ -77,14 +127,14 @@ def decode_slots(slots: NDArray[np.uint8]) -> tuple[NDArray[np.int16], NDArray[n
 
     Neither kind nor CRC-8 is looked at; ``decode_frames`` checks both.
     """
-    bits = np.unpackbits(slots[:, :PAYLOAD], axis=1, bitorder="little")
-    codes = np.empty((len(slots), COUNT), np.int16)
-    offset = 1
-    for column, feature in enumerate(FEATURES):
-        weights = 1 << np.arange(feature.bits, dtype=np.int16)
-        codes[:, column] = bits[:, offset : offset + feature.bits] @ weights
-        offset += feature.bits
-    return codes, bits[:, offset].astype(np.bool_)
+    fields = _EPOCH_LAYOUT.read(slots)
+    return fields[:, :COUNT].astype(np.int16), fields[:, COUNT].astype(np.bool_)
+
+
+def decode_runs(slots: NDArray[np.uint8]) -> NDArray[np.void]:
+    """Return the fields (n,) of RUN slots (n, 14); neither kind nor CRC-8 is looked at."""
+    fields = _RUN_LAYOUT.read(slots).astype(np.int64)
+    return np.ascontiguousarray(fields).view(RUN)[:, 0]
 
 
 def encode_run(run: Run) -> bytes:
