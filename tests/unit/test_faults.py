@@ -176,4 +176,9 @@ def _points_in_the_code() -> set[str]:
 
 
 def _passes(function: ast.expr) -> bool:
-    return isinstance(function, ast.Attribute) and function.attr in {"point", "apoint", "_pass"}
+    return isinstance(function, ast.Attribute) and function.attr in {
+        "point",
+        "apoint",
+        "_pass",
+        "_pass_each",
+    }
