@@ -91,8 +91,8 @@ def render_passwords(accounts: Iterable[Account]) -> str:
 def render_acl(accounts: Iterable[Account]) -> str:
     """Return Mosquitto's ACL file: the devices' patterns, then each other account's topics.
 
-    A service of an unknown kind gets no topics. Raises ConfigurationError for a user name
-    that is no device, app or service.
+    A service of an unknown kind or without a number gets no topics. Raises ConfigurationError
+    for a user name that is no device, app or service.
     """
     blocks = ["\n".join(_PATTERNS)]
     for username in sorted(account.username for account in accounts):
@@ -118,7 +118,8 @@ def _topics(username: str) -> tuple[str, ...]:
         message = f"account {username!r} is no device, app or service"
         hint = f"write tenant/device, app@tenant, or {SERVICE_PREFIX}<kind>-<n>"
         raise ConfigurationError(message, hint=hint)
-    return _RIGHTS.get(username.split("-")[1], ())
+    kind, _, number = username.removeprefix(SERVICE_PREFIX).rpartition("-")
+    return _RIGHTS.get(kind, ()) if number.isdecimal() else ()
 
 
 def _app_topics(username: str) -> tuple[str, ...]:

@@ -4,18 +4,14 @@
 the database has them, and ends all of it in order. What it knows stands in ``run.json``.
 """
 
+import asyncio
 import json
 import os
-import secrets
 import shutil
-import sys
 import threading
 import time
-import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -23,10 +19,12 @@ from typing import Final, Self
 from filelock import FileLock, Timeout
 
 from broker.server import MosquittoServer
+from cli.parts import Part, inherited, is_replica, parts, service
 from cli.ports import LOOPBACK, Ports, check_free
-from cli.service import Service, device_program, end_leftovers, write_private
+from cli.service import Service, Watched, device_program, end_leftovers, is_ready, write_private
 from noctis.childproc import free_port
 from noctis.errors import NoctisError, ProcessError, StorageUnavailableError
+from noctis.mqtt import Link, drop_session
 from noctis.storage import accounts
 from noctis.storage import engine as storage_engine
 from noctis.storage.engine import transaction
@@ -41,34 +39,6 @@ ACCOUNTS_S: Final = 0.5
 LONGEST_BACKOFF_S: Final = 5.0
 CALM_S: Final = 30.0
 READY_S: Final = 120.0
-SERVICES: Final = {
-    "ingestor": "svc-ingestor-0",
-    "inference": "svc-live-0",
-    "companion": "svc-companion-0",
-    "api": "svc-api-0",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Child:
-    """A child process and how to start it again after its death."""
-
-    server: "PostgresServer | MosquittoServer | Service"
-    restart: Callable[[], object]
-
-    @property
-    def pid(self) -> int | None:
-        """The process id, None while it does not run."""
-        try:
-            return self.server.pid
-        except ProcessError:
-            return None
-
-    @property
-    def died(self) -> bool:
-        """Whether it ended although it should not have."""
-        finished = isinstance(self.server, Service) and self.server.done
-        return self.server.exit_code is not None and not finished
 
 
 class Platform:
@@ -85,6 +55,7 @@ class Platform:
         api_port: int = 8000,
         broker_port: int = 0,
         persistence: bool = True,
+        replicas: int = 1,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.var = var.absolute()
@@ -92,7 +63,8 @@ class Platform:
         self._tell = tell
         self._asked_broker_port = broker_port
         self._persistence = persistence
-        self._children: dict[str, Child] = {}
+        self._parts = parts(replicas)
+        self._children: dict[str, Watched] = {}
         self._connections = ExitStack()
         self._accounts: list[accounts.Account] = []
         self._ready_ports: dict[str, int] = {}
@@ -123,7 +95,7 @@ class Platform:
 
     def add_device(self, name: str, arguments: Sequence[str], *, password: str) -> Service:
         """Run ``noctis-device`` with more ``arguments``; it is watched like a service."""
-        environment = {**_inherited(), "NOCTIS_DEVICE_PASSWORD": password}
+        environment = {**inherited(), "NOCTIS_DEVICE_PASSWORD": password}
         address = ["--host", LOOPBACK, "--port", str(self.broker.port)]
         service = Service(
             [device_program(), *address, *arguments],
@@ -132,7 +104,7 @@ class Platform:
             finite="--once" in arguments,
         )
         service.restart()
-        self._children[name] = Child(service, service.restart)
+        self._children[name] = Watched(service, service.restart)
         self._write_run_file()
         return service
 
@@ -169,7 +141,7 @@ class Platform:
         self._tell("starting the database")
         self.postgres = PostgresServer(self.var / "postgres")
         port = self._ports.of("postgres")
-        self._children["postgres"] = Child(self.postgres, lambda: self.postgres.start(port))
+        self._children["postgres"] = Watched(self.postgres, lambda: self.postgres.start(port))
         self.postgres.start(port)
         upgrade(self.postgres.url)
         self.engine = storage_engine.create(self.postgres.url, application="noctis-up")
@@ -177,47 +149,53 @@ class Platform:
         passwords = self._renew_service_accounts()
         self._tell("starting the broker")
         self.broker = MosquittoServer(self.var / "broker", persistence=self._persistence)
-        self._children["broker"] = Child(self.broker, self.broker.restart)
+        self._children["broker"] = Watched(self.broker, self.broker.restart)
         self.broker.start(self._asked_broker_port or self._ports.of("broker"), self._accounts)
-        for name in SERVICES:
-            self._tell(f"starting {name}")
-            service = self._service(name, passwords[name])
-            self._children[name] = Child(service, service.restart)
+        self._retire(passwords)
+        for part in self._parts:
+            self._tell(f"starting {part.name}")
+            service = self._service(part, passwords[part.account])
+            self._children[part.name] = Watched(service, service.restart)
             service.restart()
         self._wait_until_ready()
         self._write_run_file()
 
     def _renew_service_accounts(self) -> dict[str, str]:
         """Give each service a new password at each start: none is kept in a file."""
-        passwords = {name: secrets.token_urlsafe(24) for name in SERVICES}
         with transaction(self.engine, seconds=10) as connection:
-            for name, username in SERVICES.items():
-                accounts.set_service(connection, username, passwords[name])
+            known = {it.username for it in accounts.active(connection)}
+            names = {part.account for part in self._parts} | set(filter(is_replica, known))
+            passwords = {name: accounts.set_service(connection, name) for name in names}
             self._accounts = list(accounts.active(connection))
         return passwords
 
-    def _service(self, name: str, password: str) -> Service:
-        self._ready_ports[name] = self.api_port if name == "api" else free_port()
-        metrics_port = 0 if name == "api" else self._ready_ports[name]
-        environment = {
-            **_inherited(),
-            "OMP_NUM_THREADS": "1",
+    def _retire(self, passwords: Mapping[str, str]) -> None:
+        """End the accounts of replicas that are no more, and the broker's queues for them."""
+        kept = {part.account for part in self._parts}
+        for name in sorted(set(passwords) - kept):
+            link = Link(LOOPBACK, self.broker.port, name, passwords[name])
+            asyncio.run(drop_session(link))
+            with transaction(self.engine, seconds=10) as connection:
+                accounts.revoke_service(connection, name)
+
+    def _service(self, part: Part, password: str) -> Service:
+        is_api = part.module == "api"
+        port = self._ready_ports[part.name] = self.api_port if is_api else free_port()
+        settings = {
             "NOCTIS_VAR": str(self.var),
             "NOCTIS_DATABASE_URL": self.postgres.url,
-            "NOCTIS_BROKER_HOST": LOOPBACK,
             "NOCTIS_BROKER_PORT": str(self.broker.port),
             "NOCTIS_BROKER_PASSWORD": password,
             "NOCTIS_API_PORT": str(self.api_port),
-            "NOCTIS_METRICS_PORT": str(metrics_port),
+            "NOCTIS_METRICS_PORT": "0" if is_api else str(port),
         }
-        arguments = [sys.executable, "-m", name]
-        return Service(arguments, environment=environment, log=self._log(name))
+        return service(part, settings, log=self._log(part.name))
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + READY_S
         for name, port in self._ready_ports.items():
             service = self._children[name].server
-            while not _is_ready(port):
+            while not is_ready(port):
                 if service.exit_code is not None or time.monotonic() > deadline:
                     message = f"{name} does not come up"
                     tail = service.tail() if isinstance(service, Service) else ""
@@ -234,7 +212,7 @@ class Platform:
                 self.follow_accounts()
                 next_accounts = time.monotonic() + ACCOUNTS_S
 
-    def _revive(self, name: str, child: Child) -> None:
+    def _revive(self, name: str, child: Watched) -> None:
         """Start a dead child again: at once the first time, ever later when it keeps dying."""
         now = time.monotonic()
         last, delay = self._backoff.get(name, (-CALM_S, 0.0))
@@ -295,15 +273,3 @@ class Platform:
 def run_file(var: Path) -> Path:
     """Return where a running platform tells its addresses and process ids."""
     return var / "run.json"
-
-
-def _inherited() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if not key.startswith("NOCTIS_")}
-
-
-def _is_ready(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/readyz", timeout=2) as reply:
-            return bool(reply.status == HTTPStatus.OK)
-    except OSError:  # URLError is one
-        return False

@@ -1,15 +1,28 @@
-"""A program of ours as a child process."""
+"""Programs as child processes: how they are started, watched and ended."""
 
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
+from broker.server import MosquittoServer
+from cli.ports import LOOPBACK
 from noctis.childproc import Child, end_leftover
 from noctis.errors import ProcessError
+from noctis.storage.server import PostgresServer
 
-__all__ = ["Service", "device_program", "end_leftovers", "write_private"]
+__all__ = [
+    "Service",
+    "Watched",
+    "device_program",
+    "end_leftovers",
+    "is_ready",
+    "write_private",
+]
 
 
 class Service:
@@ -63,6 +76,28 @@ class Service:
         return "" if self._child is None else self._child.tail()
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A child process and how to start it again after its death."""
+
+    server: PostgresServer | MosquittoServer | Service
+    restart: Callable[[], object]
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, None while it does not run."""
+        try:
+            return self.server.pid
+        except ProcessError:
+            return None
+
+    @property
+    def died(self) -> bool:
+        """Whether it ended although it should not have."""
+        finished = isinstance(self.server, Service) and self.server.done
+        return self.server.exit_code is not None and not finished
+
+
 def end_leftovers(logs: Path) -> None:
     """End the programs of ours that a killed parent left behind; their ids are in ``logs``."""
     programs = [sys.executable, str(Path(sys.executable).with_name("noctis-device"))]
@@ -89,3 +124,12 @@ def device_program() -> str:
         message = "noctis-device, the firmware's host build, is not there"
         raise ProcessError(message, hint="build it with: make firmware")
     return found
+
+
+def is_ready(port: int) -> bool:
+    """Tell whether the service that answers probes on a port says it is ready."""
+    try:
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/readyz", timeout=2) as reply:
+            return bool(reply.status == HTTPStatus.OK)
+    except OSError:  # URLError is one
+        return False

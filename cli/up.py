@@ -12,6 +12,7 @@ import typer
 from cli.embedded import Platform
 from cli.local import DEFAULT_VAR, Var
 from cli.output import out, progress
+from cli.parts import MOST_REPLICAS
 from cli.service import write_private
 from noctis.identity import DeviceId, app_username
 from noctis.storage import accounts, devices, tenants
@@ -29,6 +30,9 @@ def up(
     var: Var = DEFAULT_VAR,
     api_port: Annotated[int, typer.Option(help="Port of the REST facade.")] = 8000,
     broker_port: Annotated[int, typer.Option(help="Port of the broker; 0: a free one.")] = 0,
+    replicas: Annotated[
+        int, typer.Option(min=1, max=MOST_REPLICAS, help="Ingestors, and inference workers.")
+    ] = 1,
     device: Annotated[bool, typer.Option(help="Run a virtual device.")] = True,
     speed: Annotated[str, typer.Option(help="Of the virtual device: times real time.")] = "1",
     night: Annotated[
@@ -44,7 +48,13 @@ def up(
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
-    with Platform(var, api_port=api_port, broker_port=broker_port, tell=progress) as platform:
+    with Platform(
+        var,
+        api_port=api_port,
+        broker_port=broker_port,
+        replicas=replicas,
+        tell=progress,
+    ) as platform:
         credentials = _enrol(platform)
         if device:
             password = credentials["device"]["password"]

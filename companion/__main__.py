@@ -1,13 +1,12 @@
 """``python -m companion``: what people see besides the live stage."""
 
-import argparse
 import sys
 
 from companion.service import CONNECTIONS, Companion, link_of
 from noctis import faults
-from noctis import settings as settings_module
 from noctis.errors import NoctisError
-from noctis.settings import Settings, parse_shards
+from noctis.replica import settings_of
+from noctis.settings import Settings
 from noctis.storage.database import Database
 from noctis.supervise import Service, run
 from noctis.telemetry import configure_logging
@@ -15,23 +14,19 @@ from noctis.telemetry import configure_logging
 
 def main() -> int:
     """Run until SIGTERM; 2 for settings that make no sense, 1 for anything else."""
-    parser = argparse.ArgumentParser(prog="python -m companion", description=__doc__)
-    parser.add_argument("--shards", help="the shards to serve: 0-63, 0-31 or 0,5,9")
-    arguments = parser.parse_args()
     try:
-        settings = settings_module.load()
+        settings = settings_of("python -m companion", __doc__)
         faults.configure()
-        shards = parse_shards(arguments.shards) if arguments.shards else settings.shard_set
     except NoctisError as error:
         sys.stderr.write(f"companion: {error}\n")
         return 2
     configure_logging("companion", form=settings.log_format, level=settings.log_level)
-    return _serve(settings, shards)
+    return _serve(settings)
 
 
-def _serve(settings: Settings, shards: frozenset[int]) -> int:
+def _serve(settings: Settings) -> int:
     database = Database(settings, application="noctis-companion", connections=CONNECTIONS)
-    companion = Companion(link_of(settings), database, shards)
+    companion = Companion(link_of(settings), database, settings.shard_set)
     service = Service(
         name="companion",
         work=(companion.run,),

@@ -4,6 +4,7 @@ import asyncio
 from typing import Final, Protocol
 
 from noctis.mqtt import Link, Session
+from noctis.replica import device_link
 from noctis.settings import Settings
 from noctis.storage.database import Database
 
@@ -26,13 +27,7 @@ def link_of(settings: Settings) -> Link:
     The broker keeps nothing for one that is away: what the companion knows, it reads from the
     database, and devices repeat what was not answered.
     """
-    return Link(
-        settings.broker_host,
-        settings.broker_port,
-        f"svc-companion-{settings.instance}",
-        settings.broker_password.get_secret_value(),
-        ca=settings.broker_ca,
-    )
+    return device_link(settings, "companion")
 
 
 class Companion:

@@ -1,15 +1,14 @@
 """``python -m inference``: tell live stages, and settle what is stored."""
 
-import argparse
 import sys
 from typing import Final
 
 from inference.model import active
-from inference.worker import CONNECTIONS, Worker, link_of
+from inference.worker import CONNECTIONS, KIND, Worker, link_of
 from noctis import faults
-from noctis import settings as settings_module
 from noctis.errors import ModelError, NoctisError
-from noctis.settings import Settings, parse_shards
+from noctis.replica import app_link, settings_of
+from noctis.settings import Settings
 from noctis.storage.database import Database
 from noctis.supervise import Service, run
 from noctis.telemetry import configure_logging
@@ -20,29 +19,27 @@ SWITCH_S: Final = 0.0005
 
 def main() -> int:
     """Run until SIGTERM; 2 for settings that make no sense, 1 for anything else."""
-    parser = argparse.ArgumentParser(prog="python -m inference", description=__doc__)
-    parser.add_argument("--shards", help="the shards to serve: 0-63, 0-31 or 0,5,9")
-    arguments = parser.parse_args()
     try:
-        settings = settings_module.load()
+        settings = settings_of("python -m inference", __doc__)
         faults.configure()
-        shards = parse_shards(arguments.shards) if arguments.shards else settings.shard_set
     except NoctisError as error:
         sys.stderr.write(f"inference: {error}\n")
         return 2
     configure_logging("inference", form=settings.log_format, level=settings.log_level)
     sys.setswitchinterval(SWITCH_S)
     try:
-        return _serve(settings, shards)
+        return _serve(settings)
     except ModelError as error:
         sys.stderr.write(f"inference: {error}\n")
         return 1
 
 
-def _serve(settings: Settings, shards: frozenset[int]) -> int:
+def _serve(settings: Settings) -> int:
     model = active(settings)
     database = Database(settings, application="noctis-inference", connections=CONNECTIONS)
-    worker = Worker(link_of(settings), database, model, shards)
+    worker = Worker(
+        link_of(settings), app_link(settings, KIND), database, model, settings.shard_set
+    )
     service = Service(
         name="inference",
         work=(worker.run,),

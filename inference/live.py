@@ -82,13 +82,23 @@ class Live:
     """
 
     def __init__(
-        self, link: Link, shards: frozenset[int], serving: Serving, recall: Recall, seen: Seen
+        self,
+        link: Link,
+        shards: frozenset[int],
+        serving: Serving,
+        recall: Recall,
+        seen: Seen,
+        *,
+        apps: Link | None,
     ) -> None:
         self.session = Session(
             link,
             subscriptions=[topics.ups(shard, "epochs") for shard in sorted(shards)],
             handler=self._handle,
             publish_window=PUBLISH_WINDOW,
+        )
+        self._apps = (
+            self.session if apps is None else Session(apps, publish_window=PUBLISH_WINDOW)
         )
         self._serving = serving
         self._recall = recall
@@ -98,15 +108,26 @@ class Live:
         self._arrivals: deque[_Arrival] = deque()
         self._arrived = asyncio.Event()
 
+    @property
+    def ready(self) -> bool:
+        """True while epochs can arrive and their stages can go out."""
+        return self.session.ready and self._apps.ready
+
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.session.run())
+            for session in {self.session, self._apps}:
+                group.create_task(session.run())
             group.create_task(self._sweep())
             while True:
                 await self._arrived.wait()
                 self._answer(self._next_batch(), group)
                 await asyncio.sleep(0)  # so that what was answered is published first
+
+    async def drain(self, *, within_s: float) -> None:
+        """Publish the stages in hand, take no more epochs, leave the brokers."""
+        await self.session.stop(within_s=within_s)
+        await self._apps.stop(within_s=within_s)
 
     async def _handle(self, message: Message) -> None:
         _received.inc()
@@ -128,7 +149,7 @@ class Live:
     async def _publish(self, device: DeviceId, document: bytes) -> None:
         topic = topics.stage(device)
         try:
-            await self.session.publish(topic, document, retain=True, expires_s=EXPIRES_S)
+            await self._apps.publish(topic, document, retain=True, expires_s=EXPIRES_S)
         except BrokerError as error:
             _unpublished.inc()
             _log.warning("stage_not_published", error=str(error))

@@ -10,11 +10,13 @@ from inference.recall import LOOK_S, Recall
 from inference.serving import Serving
 from inference.settler import Settler
 from noctis.mqtt import Link
+from noctis.replica import device_link
 from noctis.settings import Settings
 from noctis.storage.database import Database
 
-__all__ = ["CONNECTIONS", "Worker", "link_of"]
+__all__ = ["CONNECTIONS", "KIND", "Worker", "link_of"]
 
+KIND: Final = "live"
 CONNECTIONS: Final = 4
 DRAIN_S: Final = 10.0
 
@@ -24,30 +26,32 @@ def link_of(settings: Settings) -> Link:
 
     The broker keeps nothing for one that is away: stages of the past are the settler's.
     """
-    return Link(
-        settings.broker_host,
-        settings.broker_port,
-        f"svc-live-{settings.instance}",
-        settings.broker_password.get_secret_value(),
-        ca=settings.broker_ca,
-    )
+    return device_link(settings, KIND)
 
 
 class Worker:
-    """Publishes live stages and stores settled ones, of the devices of some shards."""
+    """Publishes live stages and stores settled ones, of the devices of some shards.
+
+    ``apps``: how to reach the apps' broker, None where it is the devices' one.
+    """
 
     def __init__(
-        self, link: Link, database: Database, model: ActiveModel, shards: frozenset[int]
+        self,
+        link: Link,
+        apps: Link | None,
+        database: Database,
+        model: ActiveModel,
+        shards: frozenset[int],
     ) -> None:
         self._serving = Serving(model)
         self._settler = Settler(database, self._serving, shards)
         recall = Recall(reader(database, within_s=LOOK_S))
-        self._live = Live(link, shards, self._serving, recall, self._settler.hint)
+        self._live = Live(link, shards, self._serving, recall, self._settler.hint, apps=apps)
 
     @property
     def ready(self) -> bool:
         """True while epochs can arrive; the database may be away."""
-        return self._live.session.ready
+        return self._live.ready
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -58,4 +62,4 @@ class Worker:
 
     async def drain(self) -> None:
         """Publish the stages in hand and leave the broker; what is unsettled stays stored."""
-        await self._live.session.stop(within_s=DRAIN_S)
+        await self._live.drain(within_s=DRAIN_S)

@@ -1,14 +1,13 @@
 """``python -m ingestor``: store what devices publish."""
 
-import argparse
 import sys
 
 from ingestor.service import Ingestor, link_of
 from ingestor.store import DatabaseStore
 from noctis import faults
-from noctis import settings as settings_module
 from noctis.errors import NoctisError
-from noctis.settings import Settings, parse_shards
+from noctis.replica import settings_of
+from noctis.settings import Settings
 from noctis.storage.database import Database
 from noctis.supervise import Service, run
 from noctis.telemetry import configure_logging
@@ -16,23 +15,19 @@ from noctis.telemetry import configure_logging
 
 def main() -> int:
     """Run until SIGTERM; 2 for settings that make no sense, 1 for anything else."""
-    parser = argparse.ArgumentParser(prog="python -m ingestor", description=__doc__)
-    parser.add_argument("--shards", help="the shards to store: 0-63, 0-31 or 0,5,9")
-    arguments = parser.parse_args()
     try:
-        settings = settings_module.load()
+        settings = settings_of("python -m ingestor", __doc__)
         faults.configure()
-        shards = parse_shards(arguments.shards) if arguments.shards else settings.shard_set
     except NoctisError as error:
         sys.stderr.write(f"ingestor: {error}\n")
         return 2
     configure_logging("ingestor", form=settings.log_format, level=settings.log_level)
-    return _serve(settings, shards)
+    return _serve(settings)
 
 
-def _serve(settings: Settings, shards: frozenset[int]) -> int:
+def _serve(settings: Settings) -> int:
     database = Database(settings, application="noctis-ingestor", connections=2)
-    ingestor = Ingestor(link_of(settings), DatabaseStore(database), shards=shards)
+    ingestor = Ingestor(link_of(settings), DatabaseStore(database), shards=settings.shard_set)
     service = Service(
         name="ingestor",
         work=(ingestor.run,),

@@ -9,6 +9,7 @@ from ingestor.acks import acknowledgements
 from ingestor.batch import Batcher, Outcome, Store
 from ingestor.bridge import read
 from noctis.mqtt import Link, Message, Session
+from noctis.replica import device_link, other_shards
 from noctis.settings import Settings
 from noctis.topics import ups
 
@@ -24,12 +25,9 @@ DRAIN_S: Final = 8.0
 
 def link_of(settings: Settings) -> Link:
     """Return how an ingestor with these settings reaches the broker."""
-    return Link(
-        settings.broker_host,
-        settings.broker_port,
-        f"svc-ingestor-{settings.instance}",
-        settings.broker_password.get_secret_value(),
-        ca=settings.broker_ca,
+    return device_link(
+        settings,
+        "ingestor",
         receive_maximum=RECEIVE_MAXIMUM,
         session_expiry_s=SESSION_EXPIRY_S,
     )
@@ -45,7 +43,12 @@ class Ingestor:
 
     def __init__(self, link: Link, store: Store, *, shards: frozenset[int]) -> None:
         self._batcher = Batcher(store, self._confirm, capacity=4 * link.receive_maximum)
-        self.session = Session(link, subscriptions=filters(shards), handler=self._receive)
+        self.session = Session(
+            link,
+            subscriptions=filters(shards),
+            given_up=filters(other_shards(shards)),
+            handler=self._receive,
+        )
 
     @property
     def ready(self) -> bool:

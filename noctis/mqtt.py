@@ -10,12 +10,14 @@ import asyncio
 import random
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 import structlog
 
 from noctis.mqtt_connection import Connection
 from noctis.mqtt_link import (
+    Address,
     BrokerError,
     ConnectionLostError,
     Handler,
@@ -26,6 +28,7 @@ from noctis.mqtt_link import (
 )
 
 __all__ = [
+    "Address",
     "BrokerError",
     "Handler",
     "Link",
@@ -33,6 +36,7 @@ __all__ = [
     "Receiver",
     "Session",
     "Will",
+    "drop_session",
     "jittered",
 ]
 
@@ -57,9 +61,10 @@ class Session:
     """One account's session with the broker; ``run`` keeps it alive.
 
     ``receiver`` takes the messages of each read of the socket and has them acknowledged by
-    ``acknowledge``; without one ``handler`` takes each by itself. ``publish_window`` bounds
-    the QoS 1 publishes that wait for the broker; it must stay below the broker's receive
-    maximum.
+    ``acknowledge``; without one ``handler`` takes each by itself. ``given_up`` are filters
+    that the broker may have kept of an earlier life of the session: they are ended at each
+    connect. ``publish_window`` bounds the QoS 1 publishes that wait for the broker; it must
+    stay below the broker's receive maximum.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class Session:
         link: Link,
         *,
         subscriptions: Sequence[str] = (),
+        given_up: Sequence[str] = (),
         handler: Handler = _ignore,
         receiver: Receiver | None = None,
         publish_window: int = 16,
@@ -74,6 +80,7 @@ class Session:
     ) -> None:
         self._link = link
         self._subscriptions = tuple(subscriptions)
+        self._given_up = tuple(given_up)
         self._handler = handler
         self._handling: set[asyncio.Task[None]] = set()
         self._receive = receiver or self._handle_each
@@ -199,11 +206,14 @@ class Session:
     async def _live(self) -> None:
         """Live through one connection, from CONNECT to its end."""
         self._generation += 1
-        connection = Connection(self._link, self._receive, generation=self._generation)
+        link = self._link.at(self._generation)
+        connection = Connection(link, self._receive, generation=self._generation)
         self._connection = connection
         try:
             await connection.open(within_s=self._deadline_s)
             await connection.subscribe(self._subscriptions, within_s=self._deadline_s)
+            if connection.session_present:
+                await connection.unsubscribe(self._given_up, within_s=self._deadline_s)
             self._up.set()
             _log.info("broker_connected", session_present=connection.session_present)
             await connection.wait_lost()
@@ -229,3 +239,23 @@ class Session:
         except Exception:  # noqa: BLE001 - whatever it was, the window must not stall
             _log.exception("message_handler_failed", topic=message.topic)
         self.acknowledge([message])
+
+
+async def drop_session(link: Link, *, within_s: float = 10.0) -> None:
+    """Delete what the broker keeps of an account's session: subscriptions and its queue.
+
+    Whoever is connected on that account is cut off. Raises BrokerError.
+    """
+    for number in range(1, len(link.others) + 2):
+        clean = replace(link.at(number), session_expiry_s=0)
+        connection = Connection(clean, lambda _: None, generation=number)
+        try:
+            await connection.open(within_s=within_s)
+            await connection.close()
+        except BrokerError:
+            if number > len(link.others):
+                raise
+        else:
+            return
+        finally:
+            connection.abort()

@@ -37,7 +37,7 @@ class Connection:
         self._link = link
         self._receive = receive
         self._unconfirmed = Unconfirmed()
-        self._subscribing: dict[int, asyncio.Future[Sequence[int]]] = {}
+        self._asking: dict[int, asyncio.Future[Sequence[int]]] = {}
         self._in_hand = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -46,7 +46,8 @@ class Connection:
         self._opening: asyncio.Timeout | None = None
         self._client = Client(link, self._unconfirmed, generation, self._take)
         self._client.on_connect = self._on_connect
-        self._client.on_subscribe = self._on_subscribe
+        self._client.on_subscribe = self._on_answer
+        self._client.on_unsubscribe = self._on_answer
         self._client.on_disconnect = self._on_disconnect
 
     @property
@@ -87,17 +88,32 @@ class Connection:
             return
         await self._pass("mqtt.subscribe")
         mid = self._client.subscribe([Subscription(it, qos=1) for it in filters])
-        self._subscribing[mid] = asyncio.get_running_loop().create_future()
-        try:
-            async with asyncio.timeout(within_s):
-                codes = await self._subscribing[mid]
-        except TimeoutError as error:
-            message = "the broker did not answer SUBSCRIBE in time"
-            raise BrokerError(message) from error
+        codes = await self._answer(mid, "SUBSCRIBE", within_s=within_s)
         refused = [it for it, code in zip(filters, codes, strict=True) if code >= _FAILURE]
         if refused:
             message = f"the broker refuses {self._link.username} the topics {refused}"
             raise BrokerError(message, hint="check the ACL")
+
+    async def unsubscribe(self, filters: Sequence[str], *, within_s: float) -> None:
+        """End subscriptions that the session may have kept from earlier connections."""
+        if not filters:
+            return
+        if self._link.version == 4:  # noqa: PLR2004 - MQTT's own name
+            # RabbitMQ 3.x ends only what this connection itself subscribed.
+            await self.subscribe(filters, within_s=within_s)
+        mid = self._client.unsubscribe(list(filters))
+        await self._answer(mid, "UNSUBSCRIBE", within_s=within_s)
+
+    async def _answer(self, mid: int, request: str, *, within_s: float) -> Sequence[int]:
+        """Return the broker's answer to a request; raises BrokerError where none comes."""
+        answer: asyncio.Future[Sequence[int]] = asyncio.get_running_loop().create_future()
+        self._asking[mid] = answer
+        try:
+            async with asyncio.timeout(within_s):
+                return await answer
+        except TimeoutError as error:
+            message = f"the broker did not answer {request} in time"
+            raise BrokerError(message) from error
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """Tell the broker, in one write, that messages of this connection are done with."""
@@ -165,9 +181,9 @@ class Connection:
         self._unconfirmed.fail()
         if self._opening is not None:
             self._opening.reschedule(0)  # gmqtt would wait for CONNACK until the deadline
-        for waiting in self._subscribing.values():
+        for waiting in self._asking.values():
             if not waiting.done():
-                waiting.set_exception(ConnectionLostError("connection lost before SUBACK"))
+                waiting.set_exception(ConnectionLostError("connection lost before its answer"))
 
     async def _pass(self, name: faults.Name) -> bool:
         """Pass a fault point; an error there is a connection that breaks."""
@@ -180,10 +196,10 @@ class Connection:
     def _on_connect(self, _client: object, flags: int, _code: int, _properties: object) -> None:
         self.session_present = bool(flags & 1)
 
-    def _on_subscribe(
-        self, _client: object, mid: int, codes: Sequence[int], _properties: object
+    def _on_answer(
+        self, _client: object, mid: int, codes: Sequence[int], _properties: object = None
     ) -> None:
-        waiting = self._subscribing.pop(mid, None)
+        waiting = self._asking.pop(mid, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(codes)
 

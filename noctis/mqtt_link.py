@@ -1,13 +1,14 @@
 """What an MQTT session is made of: how to reach the broker, messages, errors."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 from noctis.errors import NoctisError
 
 __all__ = [
+    "Address",
     "BrokerError",
     "ConnectionLostError",
     "Handler",
@@ -61,13 +62,20 @@ class Will:
     retain: bool = True
 
 
+class Address(NamedTuple):
+    """Where a broker, or a node of one, listens."""
+
+    host: str
+    port: int
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """How to reach the broker, as whom, and with which session.
 
     ``receive_maximum`` bounds the messages in hand (by the broker's own limit where MQTT is
     3.1.1). ``session_expiry_s`` is how long the broker keeps the session of a client that is
-    away; 0: not at all.
+    away; 0: not at all. ``others`` are further nodes of the same broker, tried in turn.
     """
 
     host: str
@@ -80,3 +88,10 @@ class Link:
     receive_maximum: int = 5000
     session_expiry_s: int = 0
     will: Will | None = None
+    others: tuple[Address, ...] = ()
+
+    def at(self, connection: int) -> Self:
+        """Return the link of connection number 1, 2, …: each goes to the next node."""
+        nodes = (Address(self.host, self.port), *self.others)
+        host, port = nodes[(connection - 1) % len(nodes)]
+        return replace(self, host=host, port=port)

@@ -24,10 +24,15 @@ class Settings(BaseSettings):
         description="PostgreSQL or TimescaleDB",
     )
     database_seconds: float = Field(10.0, gt=0, description="deadline of a database call")
-    broker_host: str = Field("127.0.0.1", description="MQTT broker")
+    broker_host: str = Field("127.0.0.1", description="MQTT broker; nodes as a:1883,b:1883")
     broker_port: int = Field(1883, ge=1, le=65535)
     broker_ca: Path | None = Field(None, description="CA of the broker; TLS if set")
+    broker_mqtt: Literal["5", "3.1.1"] = Field("5", description="3.1.1 for RabbitMQ 3.x")
     broker_password: SecretStr = Field(SecretStr(""), description="of this service's account")
+    app_broker_host: str = Field("", description="broker of the apps; empty: the same one")
+    app_broker_port: int = Field(1883, ge=1, le=65535)
+    app_broker_ca: Path | None = Field(None, description="CA of the apps' broker; TLS if set")
+    app_broker_password: SecretStr = Field(SecretStr(""), description="of the account there")
     instance: int = Field(0, ge=0, description="number in the account's name: svc-ingestor-0")
     shards: str = Field("0-63", description="the shards that this instance owns: 0-31 or 0,5,9")
     metrics_port: int = Field(0, ge=0, le=65535, description="of a service; 0: none")
@@ -66,10 +71,13 @@ def parse_shards(text: str) -> frozenset[int]:
     return shards
 
 
-def load() -> Settings:
-    """Return the settings of this process; raise ConfigurationError when one makes no sense."""
+def load(**given: object) -> Settings:
+    """Return the settings of this process; raise ConfigurationError when one makes no sense.
+
+    What is ``given`` and not None goes before variables and ``.env``.
+    """
     try:
-        return Settings()
+        return Settings.model_validate({k: v for k, v in given.items() if v is not None})
     except ValidationError as error:
         wrong = "; ".join(
             f"NOCTIS_{'_'.join(str(part) for part in entry['loc']).upper()}: {entry['msg']}"

@@ -25,6 +25,7 @@ __all__ = [
     "authenticate",
     "list_of",
     "revoke",
+    "revoke_service",
     "set_password",
     "set_service",
 ]
@@ -107,6 +108,15 @@ def set_password(
 def revoke(tenant: str, connection: Connection, username: str) -> None:
     """Revoke a tenant's account for good; raise NotFoundError when the tenant has none such."""
     _update(tenant, connection, username, revoked_at=func.now())
+
+
+def revoke_service(connection: Connection, username: str) -> None:
+    """Revoke a service's account; ``set_service`` brings it back."""
+    connection.execute(
+        update(accounts)
+        .where(accounts.c.username == username, accounts.c.kind == "service")
+        .values(revoked_at=func.now())
+    )
 
 
 def list_of(tenant: str, connection: Connection) -> list[Account]:

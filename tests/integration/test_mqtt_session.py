@@ -2,20 +2,27 @@ import asyncio
 import os
 import signal
 import socket
+from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from broker.config import Limits
 from broker.server import MosquittoServer
-from noctis.mqtt import BrokerError, Link, Message, Session, Will
+from noctis import topics
+from noctis.childproc import free_port
+from noctis.identity import DeviceId
+from noctis.mqtt import Address, BrokerError, Link, Message, Session, Will, drop_session
 from tests.integration.broker_fixtures import (
+    QUIET_S,
     Client,
     accounts,
     broker,
     forgetful_broker,
     link,
     on_loop,
+    password_of,
     running_broker,
     until,
 )
@@ -281,5 +288,84 @@ def test_the_will_is_published_after_a_crash_and_not_after_a_farewell(
                 assert session._connection is not None
                 session._connection.abort()
                 assert await asyncio.to_thread(app.next) is not None
+
+    on_loop(main)
+
+
+def device_of(shard: int) -> DeviceId:
+    names = (DeviceId("t1", f"bed-{number}") for number in range(1000))
+    return next(device for device in names if topics.shard_of(device) == shard)
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_a_session_that_comes_back_with_fewer_topics_is_sent_no_more_of_the_others(
+    broker: MosquittoServer, version: Literal[4, 5]
+) -> None:
+    """A shard that moves away: the broker keeps a session's subscriptions."""
+    mine, other = device_of(5), device_of(6)
+    kept, given_up = topics.ups(5, "epochs"), topics.ups(6, "epochs")
+    broker.reload(accounts(str(mine), str(other)))
+    account = link(broker, "svc-ingestor-0", session_expiry_s=60, version=version)
+    got: list[str] = []
+
+    async def take(message: Message) -> None:
+        got.append(message.topic)
+
+    async def tell(*devices: DeviceId) -> None:
+        def publish(device: DeviceId) -> None:
+            with Client(broker.port, str(device)) as client:
+                client.publish(topics.up(device, "epochs"), b"x")
+
+        for device in devices:
+            await asyncio.to_thread(publish, device)
+
+    async def main() -> None:
+        async with Running(Session(account, subscriptions=[kept, given_up], handler=take)):
+            await tell(mine, other)
+            await until(lambda: len(got) == 2)
+        await tell(other)  # queued for the session: a move does not lose it
+        after = Session(account, subscriptions=[kept], given_up=[given_up], handler=take)
+        async with Running(after):
+            await tell(other, mine)
+            await until(lambda: len(got) == 4)
+            await asyncio.sleep(QUIET_S)
+        assert Counter(got) == {topics.up(it, "epochs"): 2 for it in (mine, other)}
+
+    on_loop(main)
+
+
+def test_a_dropped_session_is_sent_nothing_of_its_past(broker: MosquittoServer) -> None:
+    account = link(broker, "svc-ingestor-0", session_expiry_s=60)
+    got: list[str] = []
+
+    async def take(message: Message) -> None:
+        got.append(message.topic)
+
+    async def main() -> None:
+        async with Running(Session(account, subscriptions=[UPS])):
+            pass
+        with Client(broker.port, "t1/d1") as device:
+            device.publish(UP, b"queued")
+        await drop_session(account)
+        async with Running(Session(account, handler=take)):
+            await asyncio.sleep(QUIET_S)
+        assert got == []
+
+    on_loop(main)
+
+
+def test_where_a_node_is_gone_the_session_goes_to_the_next(broker: MosquittoServer) -> None:
+    gone = Link(
+        "127.0.0.1",
+        free_port(),
+        "svc-ingestor-0",
+        password_of("svc-ingestor-0"),
+        others=(Address("127.0.0.1", broker.port),),
+    )
+
+    async def main() -> None:
+        async with Running(Session(gone)) as session:
+            assert session.generation == 2
+        await drop_session(gone)
 
     on_loop(main)
