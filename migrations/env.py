@@ -6,10 +6,16 @@ from alembic import context
 from sqlalchemy import Connection, create_engine, pool, text
 
 from noctis.settings import load
+from noctis.storage import rollup_schema
 from noctis.storage.models import metadata
 
 # Two services that start at once must not migrate at once; the number is arbitrary.
 ADVISORY_LOCK = 0x4E0C715
+
+
+def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    """Tell whether the models describe it; the rollup is a table on some editions only."""
+    return not (kind == "table" and name == rollup_schema.NAME)
 
 
 def _url() -> str:
@@ -25,6 +31,7 @@ def _migrate(connection: Connection) -> None:
         target_metadata=metadata,
         transaction_per_migration=True,
         compare_server_default=True,
+        include_name=_is_ours,
     )
     with context.begin_transaction():
         context.run_migrations()

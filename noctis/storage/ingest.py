@@ -11,16 +11,20 @@ from sqlalchemy import Connection, Table, text
 
 from noctis.ack import REFUSED, STORED
 from noctis.epoch import EPOCH_SECONDS
+from noctis.storage import rollup_notes
 from noctis.storage.admission import Accepted, Received, admit
 from noctis.storage.arrays import array
 from noctis.storage.models import epochs, epochs_untimed
+from noctis.storage.rollup_notes import Span
 from noctis.storage.rows import ROW, conflicting, insert
 from noctis.storage.runs import signed
 
 __all__ = ["LATE", "Received", "Verdict", "ingest"]
 
-# Older epochs than this are settled from the outbox, younger ones by a look at recent hours.
+# Older epochs than this are settled from the outbox, younger ones by a look at recent hours;
+# and the hours of older ones are noted for the rollup, which waits that long for the others.
 LATE: Final = timedelta(hours=1)
+EPOCH_US: Final = 1_000_000 * EPOCH_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ def ingest(
     if accepted:
         verdicts |= _store(connection, accepted, moment)
         _note_late(connection, accepted, verdicts, moment)
+        rollup_notes.note(connection, _late_spans(accepted, verdicts, moment))
     return [verdicts[index] for index in range(len(received))]
 
 
@@ -110,7 +115,7 @@ def _expand(accepted: Sequence[Accepted], now: datetime) -> NDArray[np.void]:
     rows["seq"] = np.concatenate([one.frame.seqs for one in accepted])
     rows["codes"] = np.concatenate([one.frame.codes for one in accepted])
     rows["in_bed"] = np.concatenate([one.frame.in_bed for one in accepted])
-    rows["epoch_start"] += 1_000_000 * EPOCH_SECONDS * (rows["seq"] - rows["run_seq"] - 1)
+    rows["epoch_start"] += EPOCH_US * (rows["seq"] - rows["run_seq"] - 1)
     rows["received_at"] = _microseconds(now)
     return rows
 
@@ -178,6 +183,21 @@ def _note_late(
             "lasts": array([one.frame.first + one.frame.count - 1 for one in late], "bigint"),
         },
     )
+
+
+def _late_spans(
+    accepted: Sequence[Accepted], verdicts: dict[int, Verdict], now: datetime
+) -> list[Span]:
+    """Return where new epochs lie in hours that may be rolled up already."""
+    edge = _microseconds(now - LATE)
+    spans = []
+    for one in accepted:
+        if one.utc is not None and verdicts[one.index].stored:
+            ahead = one.frame.first - one.frame.run_seq - 1
+            first = _microseconds(one.utc) + EPOCH_US * ahead
+            if first < edge:
+                spans.append((one.device.id, first, first + EPOCH_US * (one.frame.count - 1)))
+    return spans
 
 
 def _is_late(one: Accepted, now: datetime) -> bool:

@@ -4,6 +4,7 @@ A stream's 64 bits are stored as a signed bigint. ``epochs`` is a hypertable whe
 is present, so its key must contain the time. ``epochs``, ``epochs_untimed`` and
 ``predictions`` have no foreign keys: the insert looks the device up in the same transaction,
 devices are revoked rather than deleted, and a check per row would halve the insert rate.
+``epochs_hourly`` is not here: it is a view on one edition (see ``rollup_schema``).
 """
 
 from typing import Final
@@ -39,10 +40,12 @@ __all__ = [
     "devices",
     "epochs",
     "epochs_untimed",
+    "jobs",
     "metadata",
     "models",
     "outbox",
     "predictions",
+    "rollup_notes",
     "runs",
     "settled",
     "streams",
@@ -183,6 +186,25 @@ outbox: Final = Table(
     Column("first_seq", BigInteger, nullable=False),
     Column("last_seq", BigInteger, nullable=False),
     _time("created_at", now=True),
+)
+
+rollup_notes: Final = Table(
+    "rollup_notes",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("device_id", Integer, nullable=False),
+    _time("since"),
+    _time("until"),
+)
+
+jobs: Final = Table(
+    "jobs",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _time("until", nullable=True),
+    _time("started_at", nullable=True),
+    _time("finished_at", nullable=True),
+    Column("error", Text, nullable=True),
 )
 
 models: Final = Table(

@@ -9,7 +9,7 @@ from typing import Final
 from noctis.epoch import EPOCH_SECONDS
 from noctis.features import FEATURES, NAMES, Feature
 
-__all__ = ["CREATE", "DROP", "SHIFTED"]
+__all__ = ["CREATE", "DROP", "SHIFTED", "value"]
 
 SHIFTED: Final = "shift <> '0'::interval"
 """The runs whose time base was corrected: few, and an index knows them."""
@@ -70,18 +70,23 @@ SELECT {keys},
   ) anchor ON true"""  # noqa: S608 - every part is a constant of the schema
 
 
-def _value(feature: Feature) -> str:
+def value(feature: Feature, *, where: str = "") -> str:
+    """Return the expression of a feature's value in its unit; null where it is missing.
+
+    ``where``: a condition of the row, null where it does not hold.
+    """
     column = feature.name
     if feature.scale == "log":
-        value = f"{feature.knee!r}::float8 * (exp({feature.step!r}::float8 * {column}) - 1)"
+        known = f"{feature.knee!r}::float8 * (exp({feature.step!r}::float8 * {column}) - 1)"
     else:
-        value = f"{feature.minimum!r}::float8 + {feature.step!r}::float8 * {column}"
-    return f"CASE WHEN {column} <> {feature.missing} THEN {value} END AS {column}"
+        known = f"{feature.minimum!r}::float8 + {feature.step!r}::float8 * {column}"
+    condition = f"{where} AND " if where else ""
+    return f"CASE WHEN {condition}{column} <> {feature.missing} THEN {known} END"
 
 
 def _values() -> str:
     """Return the view of ``epoch_timeline`` in physical units, a missing value as null."""
-    values = ",\n       ".join(_value(feature) for feature in FEATURES)
+    values = ",\n       ".join(f"{value(feature)} AS {feature.name}" for feature in FEATURES)
     return f"""
 CREATE VIEW epoch_values AS
 SELECT {_KEYS}, epoch_start, placement, in_bed,
