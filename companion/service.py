@@ -3,6 +3,7 @@
 import asyncio
 from typing import Final, Protocol
 
+from companion.rollups import Rollups
 from noctis.mqtt import Link, Session
 from noctis.replica import device_link
 from noctis.settings import Settings
@@ -37,7 +38,7 @@ class Companion:
         self._database = database
         self._shards = shards
         self.session = Session(link)
-        self._parts: tuple[Part, ...] = ()
+        self._parts: tuple[Part, ...] = (Rollups(database),)
 
     @property
     def ready(self) -> bool:

@@ -86,9 +86,10 @@ class Step:
 
 
 def step(connection: Connection, *, now: datetime | None = None) -> Step:
-    """Roll a bounded part up of what is due ``now``, by the database's clock; the caller commits.
+    """Roll a bounded part up of what is due; the caller commits.
 
     Several may do this at once: one works, the others find nothing to do or do the same.
+    ``now`` is the database's clock unless given.
     """
     mark = connection.execute(_MARK, {"job": JOB}).one_or_none()
     if mark is None:

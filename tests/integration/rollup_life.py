@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -52,7 +53,11 @@ class Life:
         self._codes = np.random.default_rng(seed)
         self._copies = copies
         self.now = START + timedelta(days=30)
-        self.devices = [DeviceId("home", "bed"), DeviceId("home", "cot"), DeviceId("inn", "bed")]
+        self.devices = [
+            DeviceId("home", "bed"),
+            DeviceId("home", "cot"),
+            DeviceId("inn", "bed"),
+        ]
         self._sent: list[tuple[DeviceId, Frame]] = []
         with transaction(engine, 60) as connection:
             for tenant in ("home", "inn"):
@@ -162,13 +167,10 @@ class Life:
         if self._random.random() < 0.5:
             catch_up(self._engine, self.now)
             return
-        try:
-            with transaction(self._engine, 60) as connection:
-                step(connection, now=self.now)
-                if self._random.random() < 0.5:
-                    raise Killed
-        except Killed:
-            pass
+        with suppress(Killed), transaction(self._engine, 60) as connection:
+            step(connection, now=self.now)
+            if self._random.random() < 0.5:
+                raise Killed
 
     def check_reading(self) -> None:
         """Compare what is read of each device with its epochs on the time line."""

@@ -1,8 +1,24 @@
+import asyncio
+from datetime import UTC, datetime, timedelta
+
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
+from companion.rollups import Rollups
+from noctis.settings import Settings
+from noctis.storage import jobs, rollup_notes
+from noctis.storage.database import Database
 from noctis.storage.engine import transaction
-from tests.integration.rollup_life import Life, before, catch_up, compare, direct_hours, stored_hours
+from noctis.storage.jobs import Job
+from tests.integration.rollup_life import (
+    Life,
+    before,
+    catch_up,
+    compare,
+    direct_hours,
+    stored_hours,
+)
 
 pytestmark = pytest.mark.postgres
 
@@ -24,3 +40,40 @@ def test_whatever_comes_late_twice_or_corrected_hours_are_what_the_epochs_are(
         wanted = direct_hours(connection, "epochs")
         found = stored_hours(connection)
     compare(before(found, mark), before(wanted, mark))
+
+
+def test_the_companion_rolls_up_and_says_how_its_last_run_ended(
+    engine: Engine, database_url: str
+) -> None:
+    life = Life(engine, 9)
+    life.now = datetime.now(UTC) - timedelta(days=20)
+    for _ in range(20):
+        life.turn()
+    database = Database(
+        Settings(database_url=SecretStr(database_url)), application="noctis-test"
+    )
+
+    async def one_run() -> Job:
+        async with asyncio.timeout(30):
+            before = await database.call(jobs.list_all)
+            running = asyncio.ensure_future(Rollups(database).run())
+            found = before
+            while found[0].finished_at == before[0].finished_at:
+                await asyncio.sleep(0.05)
+                found = await database.call(jobs.list_all)
+            running.cancel()
+        return found[0]
+
+    ended = asyncio.run(one_run())
+    assert ended.until is not None
+    with transaction(engine) as connection:
+        wanted = direct_hours(connection, "epochs")
+        compare(before(stored_hours(connection), ended.until), before(wanted, ended.until))
+        rollup_notes.note(connection, [(1, 0, 0)])
+        connection.execute(text("ALTER TABLE epochs_hourly RENAME TO elsewhere"))
+    failed = asyncio.run(one_run())
+    database.close()
+    assert (ended.name, ended.error) == ("rollups", None)
+    assert ended.started_at is not None
+    assert ended.until > datetime.now(UTC) - timedelta(hours=3)
+    assert "epochs_hourly" in str(failed.error)

@@ -70,5 +70,8 @@ def test_steps_come_to_an_end(
 
 def test_notes_that_touch_are_rolled_up_as_one() -> None:
     made = plan(notes((1, 0, 5), (1, 5, 5), (1, 3, 1), (2, 4, 1)), hours=99, by_device=True)
-    assert made.spans == [(1, START, START + 10 * HOUR), (2, START + 4 * HOUR, START + 5 * HOUR)]
+    assert made.spans == [
+        (1, START, START + 10 * HOUR),
+        (2, START + 4 * HOUR, START + 5 * HOUR),
+    ]
     assert sorted(made.done) == [0, 1, 2, 3]
