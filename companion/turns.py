@@ -7,8 +7,8 @@ from typing import Final
 import structlog
 from prometheus_client import Counter, Gauge
 
+from noctis import pauses
 from noctis.errors import NoctisError
-from noctis.mqtt import jittered
 
 __all__ = ["endlessly"]
 
@@ -38,7 +38,7 @@ async def endlessly(part: str, turn: Callable[[], Awaitable[bool]], *, pause_s: 
             _failures.labels(part).inc()
             is_known = isinstance(error, NoctisError | TimeoutError)
             _log.warning("turn_failed", part=part, error=repr(error), exc_info=not is_known)
-            pause = jittered(failures, first_s=FIRST_PAUSE_S, last_s=LAST_PAUSE_S)
+            pause = pauses.after(error, failures, first_s=FIRST_PAUSE_S, last_s=LAST_PAUSE_S)
             failures += 1
         else:
             _last_success.labels(part).set_to_current_time()

@@ -28,9 +28,9 @@ from inference.history import past_of
 from inference.model import Model
 from inference.serving import Serving
 from inference.stage import is_stageable, judge
-from noctis.errors import StorageError, StorageUnavailableError
+from noctis import pauses
+from noctis.errors import StorageError
 from noctis.identity import DeviceId
-from noctis.mqtt import jittered
 from noctis.storage import devices, outbox, predictions
 from noctis.storage.database import Connection, Database
 from noctis.storage.errors import NotFoundError
@@ -103,9 +103,8 @@ class Settler:
                 _failures.inc()
                 known = isinstance(error, StorageError | TimeoutError)
                 _log.warning("settling_failed", error=repr(error), exc_info=not known)
-                due_s = error.retry_after_s if isinstance(error, StorageUnavailableError) else 0
                 await asyncio.sleep(
-                    due_s or jittered(failures, first_s=FIRST_PAUSE_S, last_s=LAST_PAUSE_S)
+                    pauses.after(error, failures, first_s=FIRST_PAUSE_S, last_s=LAST_PAUSE_S)
                 )
                 failures += 1
             else:

@@ -18,10 +18,9 @@ import structlog
 
 from ingestor import metrics
 from ingestor.bridge import Letter
-from noctis import faults
+from noctis import faults, pauses
 from noctis.errors import NoctisError, StorageUnavailableError
 from noctis.identity import DeviceId
-from noctis.mqtt import jittered
 
 __all__ = ["Batcher", "Outcome", "Store"]
 
@@ -151,7 +150,7 @@ class Batcher:
         return batch
 
     async def _settle(self, batch: Sequence[_Waiting]) -> None:
-        """Store a batch; halve it where one of it is poison."""
+        """Store a batch; halve it where one of it is poison, or all of it takes too long."""
         for attempt in itertools.count():
             started = monotonic()
             try:
@@ -159,11 +158,12 @@ class Batcher:
                 await faults.apoint("ingestor.committed")
             except (StorageUnavailableError, TimeoutError, faults.InjectedError) as error:
                 await self._pause(attempt, error)
+                if isinstance(error, TimeoutError) and attempt and len(batch) > 1:
+                    await self._settle_halves(batch)  # too much for a database so slow
+                    return
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop us
                 if len(batch) > 1:
-                    half = len(batch) // 2
-                    await self._settle(batch[:half])
-                    await self._settle(batch[half:])
+                    await self._settle_halves(batch)
                     return
                 if await self._condemn(batch[0], error):
                     return
@@ -174,6 +174,11 @@ class Batcher:
                 metrics.COMMIT_SECONDS.observe(monotonic() - started)
                 self._finish(batch, outcomes)
                 return
+
+    async def _settle_halves(self, batch: Sequence[_Waiting]) -> None:
+        half = len(batch) // 2
+        await self._settle(batch[:half])
+        await self._settle(batch[half:])
 
     async def _condemn(self, waiting: _Waiting, error: Exception) -> bool:
         """Put a poison letter aside; False when even that fails."""
@@ -195,7 +200,6 @@ class Batcher:
     async def _pause(self, attempt: int, error: Exception) -> None:
         metrics.RETRIES.inc()
         _log.warning("not_stored_yet", attempt=attempt + 1, error=str(error))
-        due_s = error.retry_after_s if isinstance(error, StorageUnavailableError) else 0.0
         await asyncio.sleep(
-            due_s or jittered(attempt, first_s=FIRST_PAUSE_S, last_s=LAST_PAUSE_S)
+            pauses.after(error, attempt, first_s=FIRST_PAUSE_S, last_s=LAST_PAUSE_S)
         )

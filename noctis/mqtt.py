@@ -7,7 +7,6 @@ acknowledgements, which is the back-pressure.
 """
 
 import asyncio
-import random
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -26,6 +25,7 @@ from noctis.mqtt_link import (
     Receiver,
     Will,
 )
+from noctis.pauses import jittered
 
 __all__ = [
     "Address",
@@ -37,7 +37,6 @@ __all__ = [
     "Session",
     "Will",
     "drop_session",
-    "jittered",
 ]
 
 _log = structlog.get_logger(__name__)
@@ -45,12 +44,6 @@ _log = structlog.get_logger(__name__)
 _FIRST_PAUSE_S: Final = 0.2
 _LAST_PAUSE_S: Final = 15.0
 _STABLE_S: Final = 5.0
-
-
-def jittered(attempt: int, *, first_s: float, last_s: float) -> float:
-    """Return the pause after failure ``attempt`` (0, 1, …): doubling, capped, 50 to 100 %."""
-    pause = min(last_s, first_s * 2.0 ** min(attempt, 32))
-    return pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
 
 
 async def _ignore(message: Message) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from ingestor.batch import FRAMES, Batcher, Outcome
 from ingestor.bridge import Letter, read
-from noctis.errors import StorageError, StorageUnavailableError
+from noctis.errors import StorageError, StorageUnavailableError, StorageUnreachableError
 from noctis.identity import DeviceId
 
 DEVICE = DeviceId("t1", "d1")
@@ -22,12 +22,16 @@ class MemoryStore:
         self.open = asyncio.Event()
         self.open.set()
         self.aside_works = True
+        self.most = FRAMES
+        self.away = AWAY
 
     async def commit(self, letters: Sequence[Letter]) -> Sequence[Outcome | None]:
         await self.open.wait()
         if self.failures:
             self.failures -= 1
-            raise AWAY
+            raise self.away
+        if len(letters) > self.most:
+            raise TimeoutError
         if any(it.payload == b"poison" for it in letters):
             raise REFUSED
         self.batches.append([it.payload for it in letters])
@@ -106,6 +110,33 @@ def test_what_arrives_during_a_commit_makes_up_the_next_batch() -> None:
         await bench.until(lambda: len(bench.settled) == FRAMES + 101)
         assert [len(it) for it in bench.store.batches] == [1, FRAMES, 100]
         assert bench.confirmed == list(range(FRAMES + 101))
+
+    at_work(scene)
+
+
+def test_a_batch_that_takes_a_slow_database_too_long_is_stored_in_parts() -> None:
+    async def scene(bench: Bench, group: asyncio.TaskGroup) -> None:
+        bench.store.most = 5
+        bench.store.open.clear()
+        for number in range(41):
+            group.create_task(bench.send(str(number).encode()))
+        await asyncio.sleep(0.05)
+        bench.store.open.set()
+        await bench.until(lambda: len(bench.settled) == 41)
+        assert bench.confirmed == list(range(41))
+        stored = [it for batch in bench.store.batches for it in batch]
+        assert stored == [str(number).encode() for number in range(41)]
+
+    at_work(scene)
+
+
+def test_a_batch_waits_as_long_as_the_breaker_says_and_no_longer() -> None:
+    async def scene(bench: Bench, _: asyncio.TaskGroup) -> None:
+        bench.store.away = StorageUnreachableError("open", retry_after_s=0.01)
+        bench.store.failures = 100
+        async with asyncio.timeout(10):  # pauses of its own would take minutes
+            await bench.send(b"1")
+        assert bench.confirmed == [1]
 
     at_work(scene)
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noctis.mqtt import jittered
+from noctis.pauses import jittered
 
 
 @given(st.integers(0, 10_000), st.floats(0.01, 1), st.floats(2, 900))
