@@ -176,9 +176,6 @@ def _points_in_the_code() -> set[str]:
 
 
 def _passes(function: ast.expr) -> bool:
-    return isinstance(function, ast.Attribute) and function.attr in {
-        "point",
-        "apoint",
-        "_pass",
-        "_pass_each",
-    }
+    if not isinstance(function, ast.Attribute):
+        return False
+    return function.attr in {"point", "apoint"} or function.attr.startswith("_pass")
