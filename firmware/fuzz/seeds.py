@@ -189,6 +189,34 @@ TIME_REPLIES = {
 }
 
 
+RESEND = (
+    b'{"id":"0b7e4a3c-19d2-4f6a-8c55-a1b2c3d4e5f6","command":"resend",'
+    b'"stream":"9f0c1d2e3a4b5c6d","from":7,"to":4294967295}'
+)
+COMMANDS = {
+    "resend": RESEND,
+    "spaces": RESEND.replace(b":", b" :\t").replace(b",", b"\r\n , "),
+    "later-members": RESEND[:-1] + b',"why":"a disk","until":null,"all":true,"none":false}',
+    "later-command": RESEND.replace(b"resend", b"reboot"),
+    "wrong-order": RESEND.replace(b":7", b":4294967295").replace(b"5}", b"4}"),
+    "wrong-stream": RESEND.replace(b"6d", b"6G"),
+    "wrong-id": RESEND.replace(b"19d2-", b"19d2_"),
+    "without-id": b'{"command":"resend"}',
+    "twice": RESEND[:-1] + b',"to":1}',
+    "number-too-big": RESEND.replace(b"5}", b"6}"),
+    "number-zero-first": RESEND.replace(b":7", b":07"),
+    "escaped": RESEND.replace(b"resend", b"res\\u0065nd"),
+    "nested": RESEND.replace(b":7", b":[7]"),
+    "no-colon": RESEND.replace(b":7", b" 7"),
+    "no-comma": RESEND.replace(b",", b" "),
+    "no-object": b"[" + RESEND + b"]",
+    "empty": b" { } ",
+    "longer": RESEND + b"x",
+    "cut": RESEND[:-1],
+    "too-long": RESEND[:-1] + b',"why":"' + b"x" * 500 + b'"}',
+}
+
+
 def bus() -> dict[str, bytes]:
     """Return inputs of the target mpu6050: what the bus answers, call by call."""
     found = b"\xfe\x00"  # its number, the reset
@@ -216,6 +244,7 @@ def main() -> None:
         "epoch_builder": nights(),
         "ack": ACKS,
         "time_reply": TIME_REPLIES,
+        "command": COMMANDS,
         "mpu6050": bus(),
     }
     for target, inputs in corpora.items():

@@ -1,6 +1,7 @@
 #include "small_device.hpp"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "noctis/bytes.hpp"
 #include "noctis/crc.hpp"
@@ -13,6 +14,8 @@ constexpr std::uint32_t kRound = 60;  // epochs
 constexpr std::uint32_t kDown = 50;   // of a round, the connection is down from here on
 constexpr std::uint32_t kLossEvery = 7;
 constexpr std::uint32_t kTimeToldFrom = 20;  // epochs after boot
+constexpr std::uint32_t kAsked = 30;         // of a round: some of it is asked for again
+constexpr std::uint32_t kAskedEpochs = 25;
 constexpr std::uint64_t kBootUtcMs = 1'700'000'000'000;
 
 }  // namespace
@@ -25,6 +28,9 @@ int Platform::publish(Channel channel, const std::uint8_t* data, std::size_t siz
     case Channel::time:
       asked_time_ = size == kTimeRequestSize;
       std::copy_n(data + 4, asked_.size(), asked_.begin());
+      return next_id_++;
+    case Channel::result:
+      ++results;
       return next_id_++;
     case Channel::epochs:
       ++live;
@@ -93,7 +99,27 @@ Epoch SmallDevice::make() {
   return builder_.finish(start_ms + kEpochMs);
 }
 
+// The platform wants some epochs again.
+void SmallDevice::ask_again() {
+  char json[160];
+  const std::uint32_t last = spool_.next_seq() - 1;
+  const std::uint32_t first = last - std::min(last, kAskedEpochs - 1);
+  const int size = std::snprintf(
+      json, sizeof json,
+      R"({"id":"00000000-0000-4000-8000-%012lu","command":"resend",)"
+      R"("stream":"%08lx%08lx","from":%lu,"to":%lu})",
+      static_cast<unsigned long>(number_), static_cast<unsigned long>(spool_.stream() >> 32U),
+      static_cast<unsigned long>(spool_.stream() & 0xFFFFFFFFU),
+      static_cast<unsigned long>(first), static_cast<unsigned long>(last));
+  courier_.on_message(DownChannel::command, reinterpret_cast<const std::uint8_t*>(json),
+                      static_cast<std::size_t>(size));
+}
+
 void SmallDevice::exchange() {
+  if (number_ % kRound == kAsked) {
+    ask_again();
+    courier_.poll();
+  }
   Platform::TimeReplyBytes reply{};
   if (number_ >= kTimeToldFrom && platform_.tell_time(kBootUtcMs + clock_.now_ms, reply)) {
     courier_.on_message(DownChannel::time, reply.data(), reply.size());

@@ -36,7 +36,7 @@ class Platform : public Uplink {
     asked_time_ = false;
   }
 
-  std::uint32_t live = 0, backlog = 0, statuses = 0;  // messages taken
+  std::uint32_t live = 0, backlog = 0, statuses = 0, results = 0;  // messages taken
 
  private:
   struct Taken {
@@ -55,7 +55,8 @@ class SmallDevice {
   SmallDevice(RamNor& nor, std::uint32_t seed);
 
   // Makes one epoch of sensor bytes, stores it, sends it; the platform answers unless the
-  // connection is down, which it is for 10 epochs of each 60.
+  // connection is down, which it is for 10 epochs of each 60, and once in these 60 it wants
+  // some of them again.
   void live_one_epoch();
 
   std::uint32_t epochs() const { return number_; }
@@ -66,6 +67,7 @@ class SmallDevice {
 
  private:
   Epoch make();
+  void ask_again();
   void exchange();
 
   ManualClock clock_;

@@ -156,6 +156,7 @@ void check_device() {
   expect(device.platform().live > kDeviceEpochs / 2, "epochs go out live",
          device.platform().live);
   expect(device.platform().backlog > 0, "the backlog goes out");
+  expect(device.platform().results > 0, "what was asked for again goes out");
   char json[Courier::kStatusSize];
   print("status", cost_of([&] { device.courier().status("online", json); }));
   std::printf("status %s\n", json);

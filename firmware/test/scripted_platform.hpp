@@ -23,7 +23,7 @@ struct Published {
   int id;
   Channel channel;
   std::uint64_t at_ms;
-  std::string text;                 // of a status
+  std::string text;                 // of a status or a result
   std::vector<std::uint8_t> bytes;  // of a request for the time
   ReadFrame frame;                  // of the others
 };
@@ -38,6 +38,7 @@ struct ScriptedUplink : Uplink {
     Published message{next_id++, channel, clock.now_ms, {}, {}, {}};
     switch (channel) {
       case Channel::status:
+      case Channel::result:
         message.text.assign(reinterpret_cast<const char*>(data), size);
         break;
       case Channel::time:

@@ -77,11 +77,12 @@ TEST_CASE("a device that senses, stores, sends and is acknowledged allocates not
   }
   CHECK(allocations == before);
 
-  // It did all of it: live, backlog, status, a ring gone round.
+  // It did all of it: live, backlog, status, commands, a ring gone round.
   CHECK(device->refused() == 0);
   CHECK(device->platform().live > 1000);
   CHECK(device->platform().backlog > 100);
   CHECK(device->platform().statuses > 100);
+  CHECK(device->platform().results > 20);
   CHECK(device->spool().next_seq() > layout::kSlotsPerSector * kSectors);
   CHECK(device->spool().overwritten() == 0);
   CHECK(device->spool().backlog() < 100);

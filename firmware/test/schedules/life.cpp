@@ -128,7 +128,8 @@ int Life::publish(Channel channel, const std::uint8_t* data, std::size_t size) {
   }
   if (channel == Channel::time) {
     request_ = Bytes(data, data + size);
-  } else if (channel != Channel::status && (settling_ || !random_.chance(0.08))) {
+  } else if ((channel == Channel::epochs || channel == Channel::backlog) &&
+             (settling_ || !random_.chance(0.08))) {
     sent_->push_back({index_, channel, Bytes(data, data + size)});
   }
   if (settling_ || random_.chance(0.9)) {

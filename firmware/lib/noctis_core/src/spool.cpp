@@ -222,18 +222,28 @@ bool Spool::live_frame(std::uint32_t seq, Frame& frame) {
 }
 
 bool Spool::next_backlog(std::uint32_t from, std::uint32_t limit, Frame& frame) {
-  SpoolReader reader(*this, from, limit, SpoolReader::Which::undone);
-  EpochRecord record{};
-  if (!reader.next(record)) {
-    return false;
+  return SpoolReader(*this, from, limit, SpoolReader::Which::undone).next_frame(frame);
+}
+
+bool Spool::next_of(std::uint64_t stream, std::uint32_t from, std::uint32_t limit,
+                    Frame& frame) {
+  SpoolReader reader(*this, from, limit, SpoolReader::Which::all);
+  reader.only(stream);
+  return reader.next_frame(frame);
+}
+
+bool Spool::holds(std::uint64_t stream) {
+  if (!mounted_ || stream == stream_) {
+    return mounted_;
   }
-  const std::uint32_t run_seq = record.run_seq;
-  frame.begin(record.stream, record.seq, run_seq, record.run);
-  while (frame.add(record.slot) && reader.next(record) && record.seq == frame.last() + 1 &&
-         record.run_seq == run_seq) {
+  layout::SectorHead head{};
+  for (std::uint32_t sector_no = oldest_sector(); sector_no != head_ + 1; ++sector_no) {
+    const auto header = owned(sector_no) ? load(sector_no, head) : std::nullopt;
+    if (header && header->stream == stream) {
+      return true;
+    }
   }
-  frame.finish();
-  return true;
+  return false;
 }
 
 }  // namespace noctis

@@ -46,7 +46,7 @@ bool SpoolReader::anything_wanted() const {
 
 bool SpoolReader::open_sector() {
   const auto header = spool_.owned(sector_no_) ? spool_.load(sector_no_, head_) : std::nullopt;
-  if (!header || !anything_wanted()) {
+  if (!header || (only_ && header->stream != *only_) || !anything_wanted()) {
     return false;
   }
   stream_ = header->stream;
@@ -117,6 +117,20 @@ bool SpoolReader::next(EpochRecord& record) {
     ++sector_no_;
   }
   return false;
+}
+
+bool SpoolReader::next_frame(Frame& frame) {
+  EpochRecord record{};
+  if (!next(record)) {
+    return false;
+  }
+  const std::uint32_t run_seq = record.run_seq;
+  frame.begin(record.stream, record.seq, run_seq, record.run);
+  while (frame.add(record.slot) && next(record) && record.seq == frame.last() + 1 &&
+         record.run_seq == run_seq) {
+  }
+  frame.finish();
+  return true;
 }
 
 }  // namespace noctis

@@ -11,9 +11,11 @@ const char* name_of(Channel channel) {
     case Channel::status:
       return "status";
     case Channel::time:
+      return "time";
+    case Channel::result:
       break;
   }
-  return "time";
+  return "result";
 }
 
 std::optional<DownChannel> down_channel(std::string_view name) {
@@ -22,6 +24,9 @@ std::optional<DownChannel> down_channel(std::string_view name) {
   }
   if (name == "time") {
     return DownChannel::time;
+  }
+  if (name == "command") {
+    return DownChannel::command;
   }
   return std::nullopt;  // of a later version
 }

@@ -2,7 +2,7 @@
 //
 // Each epoch goes out once live, the moment it is made. It is done when the platform
 // acknowledges it (down/ack), never because a broker took it. Whatever is not done goes out on
-// the backlog, oldest first, until it is.
+// the backlog, oldest first, until it is; and so does, once more, what the platform asks for.
 #pragma once
 
 #include <array>
@@ -11,6 +11,7 @@
 
 #include "noctis/backoff.hpp"
 #include "noctis/clock.hpp"
+#include "noctis/commands.hpp"
 #include "noctis/health.hpp"
 #include "noctis/spool.hpp"
 #include "noctis/time_exchange.hpp"
@@ -39,7 +40,8 @@ class Courier {
         wall_clock_(wall_clock),
         firmware_(firmware),
         backoff_(seed),
-        time_(wall_clock, uplink, clock, seed) {}
+        time_(wall_clock, uplink, clock, seed),
+        commands_(spool, uplink, clock) {}
 
   // The connection came up, or went down.
   void on_state(bool up);
@@ -58,8 +60,8 @@ class Courier {
   void set_health(const Health& health) { health_ = health; }
 
   bool up() const { return up_; }
-  std::size_t live_in_flight() const { return count(Kind::live); }
-  std::size_t in_flight() const { return count(Kind::live) + count(Kind::backlog); }
+  std::size_t live_in_flight() const { return in_flight(Kind::live); }
+  std::size_t in_flight() const { return live_in_flight() + repeats_in_flight(); }
   bool live_window_full() const { return live_in_flight() == kLiveWindow; }
 
   // The status as JSON with a final zero; returns its length. `state`: online, sleeping, lost.
@@ -67,14 +69,18 @@ class Courier {
   void publish_status(const char* state);
 
  private:
-  enum class Kind : std::uint8_t { none, live, backlog };
+  enum class Kind : std::uint8_t { none, live, backlog, resend };
+  static constexpr int kUnsent = -1;
   struct Message {
     Kind kind = Kind::none;
-    int id = 0;
+    int id = kUnsent;  // of a resend that got no answer and waits for its turn
     std::uint64_t stream = 0;
     std::uint32_t first = 0;
     std::uint32_t last = 0;
+    std::uint64_t awaited = 0;  // of a resend: one bit an epoch that got no answer yet
     std::uint64_t deadline_ms = 0;
+
+    bool in_flight() const { return kind != Kind::none && id >= 0; }
   };
 
   // What of the status is worth to be told before its time.
@@ -83,18 +89,28 @@ class Courier {
     ClockSource source = ClockSource::unknown;
   };
 
-  std::size_t count(Kind kind) const;
+  std::size_t in_flight(Kind kind) const;
+  std::size_t repeats_in_flight() const {
+    return in_flight(Kind::backlog) + in_flight(Kind::resend);
+  }
+  bool holds_resend() const;
   bool send(Kind kind);
+  int publish(Kind kind);
   void forget(Message& message);
   void forget_all();
   void expire(std::uint64_t now_ms);
   void send_backlog();
+  bool send_undone();
+  bool send_resend();
+  bool reread(Message& message);
   void send_status();
   void sweep_again();
   void take_ack(const std::uint8_t* data, std::size_t size);
   std::uint32_t sweep_limit() const;
   void answered();
   bool overlaps(const Message& message, std::uint64_t stream, const AckRange& range) const;
+  static std::uint32_t settle(Message& message, const AckRange& range);
+  void slow_down();
   void take_done(std::uint64_t stream, const AckRange& range);
   void take_refused(std::uint64_t stream, const AckRange& range);
   std::uint64_t deadline(Kind kind);
@@ -106,12 +122,15 @@ class Courier {
   const char* firmware_;
   Backoff backoff_;
   TimeExchange time_;
+  Commands commands_;
   bool up_ = false;
-  std::array<Message, kLiveWindow + kBacklogWindow> messages_{};
+  // What is in flight, and what was sent again and waits for its turn: no more than a window.
+  std::array<Message, kLiveWindow + 2 * kBacklogWindow> messages_{};
   // Everything below it that is not done is in flight or was refused.
   std::uint32_t cursor_ = 0;
   std::size_t window_ = 1;
-  std::uint64_t backlog_due_ms_ = 0;    // no frame of it goes out before
+  bool resend_next_ = true;             // its turn, before what is not done
+  std::uint64_t backlog_due_ms_ = 0;    // no frame of either goes out before
   std::uint32_t refusals_ = 0;          // of backlog, one after another
   std::uint64_t retry_refused_ms_ = 0;  // 0: nothing was refused
   Health health_;

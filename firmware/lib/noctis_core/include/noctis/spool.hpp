@@ -66,6 +66,10 @@ class Spool {
   bool live_frame(std::uint32_t seq, Frame& frame);
   // The first epochs in [from, limit) that are not done: up to 64, one run, no gap.
   bool next_backlog(std::uint32_t from, std::uint32_t limit, Frame& frame);
+  // The first ones of a stream, done or not, likewise.
+  bool next_of(std::uint64_t stream, std::uint32_t from, std::uint32_t limit, Frame& frame);
+  // Whether any sector is of that stream. Reads all headers unless it is the newest one.
+  bool holds(std::uint64_t stream);
 
   std::uint64_t stream() const { return stream_; }
   std::uint32_t boot_seq() const { return boot_seq_; }
@@ -156,7 +160,12 @@ class SpoolReader {
   enum class Which : std::uint8_t { all, undone };
 
   SpoolReader(Spool& spool, std::uint32_t from, std::uint32_t limit, Which which);
+  // Passes over the sectors of other streams from now on.
+  void only(std::uint64_t stream) { only_ = stream; }
   bool next(EpochRecord& record);
+  // The first epochs there are: up to 64, one run, no gap. The reader then stands somewhere
+  // behind them.
+  bool next_frame(Frame& frame);
 
  private:
   bool open_sector();
@@ -170,6 +179,7 @@ class SpoolReader {
   std::uint32_t from_;
   std::uint32_t limit_;
   Which which_;
+  std::optional<std::uint64_t> only_;
   std::uint32_t sector_no_;
   std::uint32_t slot_ =
       layout::kSlotsPerSector;  // of the open sector; at its end: none is open

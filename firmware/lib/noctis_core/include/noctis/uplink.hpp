@@ -19,10 +19,11 @@ enum class Channel : std::uint8_t {
   backlog,  // everything else, and every repeat
   status,   // retained
   time,     // asks the time; QoS 0: a late one is worth nothing
+  result,   // what became of a command
 };
 
 // Down: the last level of noctis/v1/down/<tenant>/<device>/...
-enum class DownChannel : std::uint8_t { ack, time };
+enum class DownChannel : std::uint8_t { ack, time, command };
 
 const char* name_of(Channel channel);
 std::optional<DownChannel> down_channel(std::string_view name);
