@@ -3,6 +3,7 @@
 import asyncio
 from typing import Final, Protocol
 
+from companion.keeper import NightKeeper
 from companion.rollups import Rollups
 from noctis.mqtt import Link, Session
 from noctis.replica import device_link
@@ -35,10 +36,8 @@ class Companion:
     """Does its parts' duties for the devices of some shards."""
 
     def __init__(self, link: Link, database: Database, shards: frozenset[int]) -> None:
-        self._database = database
-        self._shards = shards
         self.session = Session(link)
-        self._parts: tuple[Part, ...] = (Rollups(database),)
+        self._parts: tuple[Part, ...] = (NightKeeper(database, shards), Rollups(database))
 
     @property
     def ready(self) -> bool:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, create_engine, pool, text
 
 from noctis.settings import load
 from noctis.storage import rollup_schema
-from noctis.storage.models import metadata
+from noctis.storage.night_models import metadata
 
 # Two services that start at once must not migrate at once; the number is arbitrary.
 ADVISORY_LOCK = 0x4E0C715

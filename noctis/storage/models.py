@@ -145,6 +145,13 @@ runs: Final = Table(
         "run_seq",
         postgresql_where=text("shift <> '0'::interval"),
     ),
+    Index(
+        "ix_runs_untimed",
+        "device_id",
+        "stream",
+        "run_seq",
+        postgresql_where=text("utc IS NULL"),
+    ),
 )
 
 epochs: Final = Table(

@@ -8,12 +8,15 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from noctis.epoch import EPOCH_SECONDS
 from noctis.stages import Stage
 from noctis.storage import devices
+from noctis.storage.marks import UPSERT
 from noctis.storage.models import models
 from noctis.storage.runs import signed, unsigned
 from noctis.storage.settling import unsettled
 from noctis.storage.stretches import Stretch, context
+from noctis.storage.timeline import ANCHOR
 
 __all__ = [
     "Prediction",
@@ -58,7 +61,9 @@ class Staged:
     model: str
 
 
-_STORE: Final = text("""
+# The nights that show the new ones are marked in the same step, at the epochs' places.
+_STORE: Final = text(f"""
+WITH stored AS (
 INSERT INTO predictions (tenant_id, device_id, stream, seq, model_id, epoch_start, stage,
                          p_wake, p_light, p_deep, p_rem)
 SELECT d.tenant_id, n.device_id, n.stream, n.seq, :model, n.epoch_start, n.stage,
@@ -71,7 +76,25 @@ SELECT d.tenant_id, n.device_id, n.stream, n.seq, :model, n.epoch_start, n.stage
   JOIN devices d ON d.id = n.device_id
  ORDER BY n.device_id, n.stream, n.seq
 ON CONFLICT DO NOTHING
-""")
+RETURNING device_id, stream, seq, epoch_start
+), spans AS (
+SELECT s.device_id, place.start AS since, place.start AS until
+  FROM stored s
+  LEFT JOIN LATERAL (
+    SELECT * FROM runs r
+     WHERE r.device_id = s.device_id AND r.stream = s.stream AND r.run_seq < s.seq
+     ORDER BY r.run_seq DESC LIMIT 1
+  ) r ON true
+  LEFT JOIN LATERAL ({ANCHOR}) anchor ON s.epoch_start IS NULL
+ CROSS JOIN LATERAL (
+    SELECT coalesce(s.epoch_start, anchor.boot_at + make_interval(
+             secs => r.tick_s + {EPOCH_SECONDS} * (s.seq - r.run_seq - 1)))
+           + coalesce(r.shift, interval '0') AS start
+  ) place
+ WHERE place.start IS NOT NULL
+), marked AS ({UPSERT})
+SELECT count(*) FROM stored
+""")  # noqa: S608 - every part is a constant of the schema
 # An epoch that several models judged shows the newest one's judgement.
 _READ: Final = text("""
 SELECT DISTINCT ON (t.epoch_start, t.stream, t.seq)
@@ -104,7 +127,7 @@ def store(connection: Connection, model_id: int, rows: Sequence[Prediction]) -> 
     if not rows:
         return 0
     chances = [row.probabilities or (None, None, None, None) for row in rows]
-    done = connection.execute(
+    stored: int = connection.execute(
         _STORE,
         {
             "model": model_id,
@@ -115,8 +138,8 @@ def store(connection: Connection, model_id: int, rows: Sequence[Prediction]) -> 
             "stage": [None if row.stage is None else int(row.stage) for row in rows],
             **{f"p{stage:d}": [four[stage] for four in chances] for stage in Stage},
         },
-    )
-    return done.rowcount
+    ).scalar_one()
+    return stored
 
 
 def read(

@@ -1,0 +1,94 @@
+"""The tables of nights: recordings, and the notes on which of them must be found again.
+
+``metadata`` describes all tables once this module is imported.
+"""
+
+from dataclasses import fields
+from typing import Final
+
+from sqlalchemy import (
+    REAL,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+
+from noctis.figures import Figures
+from noctis.storage.models import metadata
+
+__all__ = ["FIGURES", "metadata", "moved_runs", "recordings", "stale_nights"]
+
+FIGURES: Final = tuple(field.name for field in fields(Figures))
+
+
+def _time(name: str, *, nullable: bool = False, now: bool = False) -> Column[object]:
+    default = func.now() if now else None
+    return Column(name, TIMESTAMP(timezone=True), nullable=nullable, server_default=default)
+
+
+recordings: Final = Table(
+    "recordings",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=func.gen_random_uuid()),
+    Column("tenant_id", ForeignKey("tenants.id"), nullable=False),
+    Column("device_id", ForeignKey("devices.id"), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("revision", Integer, nullable=False, server_default="1"),
+    Column("evening", Date, nullable=False, comment="local; days go from noon to noon"),
+    Column("time_zone", Text, nullable=False),
+    _time("started_at"),
+    _time("ended_at"),
+    Column("model_id", ForeignKey("models.id"), nullable=True),
+    *(Column(name, Integer, nullable=False) for name in ("epochs", "missing", "unstaged")),
+    Column("moved", Integer, nullable=False, comment="epochs timed by another clock"),
+    *(Column(name, Integer if name == "awakenings" else REAL) for name in FIGURES),
+    Column("hypnogram", LargeBinary, nullable=False),
+    Column("replaced_by", ForeignKey("recordings.id"), nullable=True),
+    _time("closes_at", nullable=True),
+    _time("created_at", now=True),
+    _time("revised_at", now=True),
+    CheckConstraint("state IN ('open', 'closed', 'withdrawn')", name="state"),
+    Index(
+        "ix_recordings_begin",
+        "device_id",
+        "started_at",
+        unique=True,
+        postgresql_where=text("state <> 'withdrawn'"),
+    ),
+    Index("ix_recordings_open", "closes_at", postgresql_where=text("state = 'open'")),
+)
+
+stale_nights: Final = Table(
+    "stale_nights",
+    metadata,
+    Column("device_id", Integer, nullable=False),
+    Column("day", Date, nullable=False),
+    _time("since"),
+    _time("until"),
+    Column("changes", BigInteger, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("device_id", "day"),
+)
+
+moved_runs: Final = Table(
+    "moved_runs",
+    metadata,
+    Column("device_id", Integer, nullable=False),
+    Column("stream", BigInteger, nullable=False),
+    Column("run_seq", BigInteger, nullable=False),
+    _time("moved_at"),
+    Column("is_seen", Boolean, nullable=False, server_default=text("false")),
+    PrimaryKeyConstraint("device_id", "stream", "run_seq"),
+)
