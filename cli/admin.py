@@ -44,7 +44,10 @@ def tenant_add(name: TenantName, *, var: Var = DEFAULT_VAR, json: Json = False) 
 def tenant_list(*, var: Var = DEFAULT_VAR, json: Json = False) -> None:
     """List the tenants."""
     with opened(var) as connection:
-        rows = [{"tenant": row.name} for row in tenants.list_all(connection)]
+        rows = [
+            {"tenant": row.name, "retention_days": row.retention_days}
+            for row in tenants.list_all(connection)
+        ]
     _table(json, rows)
 
 

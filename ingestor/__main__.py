@@ -27,7 +27,11 @@ def main() -> int:
 
 def _serve(settings: Settings) -> int:
     database = Database(settings, application="noctis-ingestor", connections=2)
-    ingestor = Ingestor(link_of(settings), DatabaseStore(database), shards=settings.shard_set)
+    ingestor = Ingestor(
+        link_of(settings),
+        DatabaseStore(database, kept=settings.retention),
+        shards=settings.shard_set,
+    )
     service = Service(
         name="ingestor",
         work=(ingestor.run,),

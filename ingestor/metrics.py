@@ -10,6 +10,7 @@ __all__ = [
     "COMMIT_SECONDS",
     "CONFLICTS",
     "DEAD_LETTERS",
+    "DISPOSED",
     "DROPPED",
     "DUPLICATES",
     "FRAMES_PER_BATCH",
@@ -30,6 +31,9 @@ ROWS: Final = Counter("noctis_ingest_rows", "Epochs stored")
 DUPLICATES: Final = Counter("noctis_ingest_duplicates", "Epochs that were stored already")
 CONFLICTS: Final = Counter(
     "noctis_ingest_conflicts", "Epochs that were stored already with another payload"
+)
+DISPOSED: Final = Counter(
+    "noctis_ingest_disposed", "Epochs of closed streams, or past their tenant's retention"
 )
 DEAD_LETTERS: Final = Counter(
     "noctis_ingest_dead_letters", "Messages put aside, by reason", ["reason"]

@@ -3,14 +3,16 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from ingestor import metrics
 from ingestor.batch import Outcome
 from ingestor.bridge import Letter, Rejection, open_letters
-from noctis.ack import REFUSED
+from noctis.ack import DISPOSED, REFUSED
 from noctis.identity import DeviceId
 from noctis.storage import dead_letters
+from noctis.storage.admission import KEPT
 from noctis.storage.database import Connection, Database
 from noctis.storage.ingest import Received, Verdict, ingest
 
@@ -36,15 +38,16 @@ class _Done:
 class DatabaseStore:
     """Stores letters in the platform's database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, kept: timedelta = KEPT) -> None:
         self._database = database
+        self._kept = kept
 
     async def commit(self, letters: Sequence[Letter]) -> Sequence[Outcome | None]:
         """Store letters in one transaction; return what became of each.
 
         What cannot be stored goes to the dead letters in the same transaction.
         """
-        done = await self._database.call(lambda it: _store(it, letters))
+        done = await self._database.call(lambda it: _store(it, letters, self._kept))
         _count(done)
         return [it.outcome for it in done]
 
@@ -59,9 +62,10 @@ class DatabaseStore:
         return _outcome(opened, Verdict(REFUSED))
 
 
-def _store(connection: Connection, letters: Sequence[Letter]) -> list[_Done]:
+def _store(connection: Connection, letters: Sequence[Letter], kept: timedelta) -> list[_Done]:
     opened = open_letters(letters)
-    verdicts = iter(ingest(connection, [it for it in opened if isinstance(it, Received)]))
+    frames = [it for it in opened if isinstance(it, Received)]
+    verdicts = iter(ingest(connection, frames, kept=kept))
     done = []
     put_aside = Counter[DeviceId | None]()
     for letter, content in zip(letters, opened, strict=True):
@@ -98,6 +102,8 @@ def _count(done: Sequence[_Done]) -> None:
     metrics.DUPLICATES.inc(sum(it.verdict.duplicate for it in done))
     metrics.CONFLICTS.inc(sum(it.verdict.conflict for it in done))
     for one in done:
+        if one.verdict.code == DISPOSED and one.outcome is not None:
+            metrics.DISPOSED.inc(one.outcome.count)
         if one.rejection is not None:
             metrics.DEAD_LETTERS.labels(one.rejection.reason).inc()
 

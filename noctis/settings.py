@@ -1,5 +1,6 @@
 """Settings: ``NOCTIS_*`` variables, then ``.env``, then the embedded platform's defaults."""
 
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -24,6 +25,7 @@ class Settings(BaseSettings):
         description="PostgreSQL or TimescaleDB",
     )
     database_seconds: float = Field(10.0, gt=0, description="deadline of a database call")
+    retention_days: int = Field(400, gt=0, description="of tenants that name none")
     broker_host: str = Field("127.0.0.1", description="MQTT broker; nodes as a:1883,b:1883")
     broker_port: int = Field(1883, ge=1, le=65535)
     broker_ca: Path | None = Field(None, description="CA of the broker; TLS if set")
@@ -40,6 +42,11 @@ class Settings(BaseSettings):
     api_port: int = Field(8000, ge=0, le=65535)
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def retention(self) -> timedelta:
+        """How long the epochs of a tenant without days of its own stay."""
+        return timedelta(days=self.retention_days)
 
     @property
     def models(self) -> Path:

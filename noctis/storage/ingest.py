@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Table, text
 
-from noctis.ack import REFUSED, STORED
+from noctis.ack import DISPOSED, REFUSED, STORED
 from noctis.epoch import EPOCH_SECONDS
 from noctis.storage import rollup_notes
-from noctis.storage.admission import Accepted, Received, admit
+from noctis.storage.admission import KEPT, Accepted, Received, admit
 from noctis.storage.arrays import array
 from noctis.storage.models import epochs, epochs_untimed
 from noctis.storage.rollup_notes import Span
@@ -32,7 +32,9 @@ class Verdict:
     """What became of a frame's epochs, to be acknowledged with ``code`` after the commit.
 
     ``stored`` are new, ``duplicate`` were stored before with the same payload, ``conflict``
-    were stored before with another one, which stays. ``reason`` of a refusal:
+    were stored before with another one, which stays. With the code ``DISPOSED`` nothing is
+    stored, now or ever: the stream is closed, or the frame older than what its tenant keeps.
+    ``reason`` of a refusal:
     ``unknown_device``, ``revoked_device``, ``foreign_stream``, ``run_differs`` (the RUN is not
     the one stored), ``run_inside`` (another run begins inside the frame), ``future``, or
     ``conflict`` (the rest of the frame is stored nevertheless); empty when all is well.
@@ -46,18 +48,25 @@ class Verdict:
 
 
 def ingest(
-    connection: Connection, received: Sequence[Received], *, now: datetime | None = None
+    connection: Connection,
+    received: Sequence[Received],
+    *,
+    now: datetime | None = None,
+    kept: timedelta = KEPT,
 ) -> list[Verdict]:
     """Store the frames of many devices and return a verdict for each; the caller commits.
 
-    ``now`` is the moment of receipt. The same frame may come again, here or to another
+    ``now`` is the moment of receipt; epochs of tenants without a word of their own stay for
+    ``kept``. The same frame may come again, here or to another
     ingestor at the same time: its epochs stay stored once.
     """
     if not received:
         return []
     moment = now or datetime.now(UTC)
-    accepted, refused = admit(connection, received, moment)
-    verdicts = {index: Verdict(REFUSED, reason=why) for index, why in refused.items()}
+    admitted = admit(connection, received, moment, kept=kept)
+    accepted = admitted.accepted
+    verdicts = {index: Verdict(REFUSED, reason=why) for index, why in admitted.refused.items()}
+    verdicts |= dict.fromkeys(admitted.disposed, Verdict(DISPOSED))
     if accepted:
         verdicts |= _store(connection, accepted, moment)
         _note_late(connection, accepted, verdicts, moment)

@@ -30,7 +30,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
 from noctis.features import NAMES
 
@@ -40,6 +40,7 @@ __all__ = [
     "devices",
     "epochs",
     "epochs_untimed",
+    "erasures",
     "jobs",
     "metadata",
     "models",
@@ -82,7 +83,9 @@ tenants: Final = Table(
     _key(),
     Column("name", Text, nullable=False, unique=True),
     _time("created_at", now=True),
+    Column("retention_days", Integer, nullable=True),
     CheckConstraint("name ~ '^[a-z0-9-]{1,32}$' AND name !~ '^svc-'", name="name"),
+    CheckConstraint("retention_days > 0", name="retention_days"),
 )
 
 devices: Final = Table(
@@ -116,9 +119,11 @@ streams: Final = Table(
     "streams",
     metadata,
     Column("stream", BigInteger, primary_key=True, autoincrement=False),
-    Column("tenant_id", ForeignKey("tenants.id"), nullable=False),
-    Column("device_id", ForeignKey("devices.id"), nullable=False, index=True),
+    Column("tenant_id", ForeignKey("tenants.id"), nullable=True),
+    Column("device_id", ForeignKey("devices.id"), nullable=True, index=True),
     _time("first_seen"),
+    _time("closed_at", nullable=True),
+    CheckConstraint("closed_at IS NOT NULL OR device_id > 0", name="owner"),
 )
 
 runs: Final = Table(
@@ -266,4 +271,23 @@ dead_letters: Final = Table(
     _time("first_seen", now=True),
     _time("last_seen", now=True),
     UniqueConstraint("tenant", "device", "sha256"),
+)
+
+erasures: Final = Table(
+    "erasures",
+    metadata,
+    _key(),
+    Column("kind", Text, nullable=False),
+    Column("tenant_id", Integer, nullable=False),
+    Column("device_id", Integer, nullable=True),
+    Column("keep_device", Boolean, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    _time("requested_at", now=True),
+    Column("subject", Text, nullable=True, comment="its names; gone when it is done"),
+    _time("erased_at", nullable=True),
+    _time("done_at", nullable=True),
+    Column("counts", JSONB, nullable=False, server_default="{}"),
+    CheckConstraint("kind IN ('device', 'tenant')", name="kind"),
+    CheckConstraint("(kind = 'device') = (device_id IS NOT NULL)", name="device"),
+    CheckConstraint("done_at IS NULL OR subject IS NULL", name="subject"),
 )

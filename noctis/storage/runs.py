@@ -1,6 +1,6 @@
 """Where epochs belong: streams bound to their first device, and the verdict on each run."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -15,6 +15,9 @@ __all__ = ["Device", "KnownRun", "RunBook", "bind_streams", "signed", "unsigned"
 
 EARLIEST: Final = datetime(2025, 1, 1, tzinfo=UTC)
 AHEAD: Final = timedelta(days=1)
+# Twice what a device's flash holds: an older time is a wrong clock's, not an old epoch's, and
+# believing it would dispose of an epoch that was just made.
+BEHIND: Final = timedelta(days=400)
 
 
 def signed(stream: int) -> int:
@@ -29,25 +32,30 @@ def unsigned(stream: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device's surrogate keys, and whether it may still send."""
+    """A device's surrogate keys, whether it may still send, and how long its epochs stay."""
 
     id: int
     tenant_id: int
     revoked: bool
+    kept: timedelta
 
 
 def bind_streams(
-    connection: Connection, claims: Iterable[tuple[int, Device]], now: datetime
-) -> dict[int, int]:
-    """Bind each claimed stream to the first device that claims it; return stream -> device.
+    connection: Connection,
+    claims: Iterable[tuple[int, Device]],
+    strange: Iterable[int],
+    now: datetime,
+) -> tuple[dict[int, int | None], set[int]]:
+    """Bind each claimed stream to the first device that claims it.
 
-    A stream that is bound already stays where it is.
+    Return stream -> device, and the streams that are closed, ``strange`` ones too: those sent
+    by somebody who may not claim any. A stream that is bound already stays where it is.
     """
     first: dict[int, Device] = {}
     for stream, device in claims:
         first.setdefault(stream, device)
-    owners = dict(_pairs(connection, list(first)))
-    new = sorted(stream for stream in first if stream not in owners)
+    known = _streams(connection, {*first, *strange})
+    new = sorted(stream for stream in first if stream not in known)
     if new:
         # In order of the key, so that two ingestors never wait for each other in a circle.
         connection.execute(
@@ -65,18 +73,21 @@ def bind_streams(
                 for stream in new
             ],
         )
-        owners |= dict(_pairs(connection, new))
-    return owners
+        known |= _streams(connection, new)
+    owners = {stream: device for stream, (device, _) in known.items()}
+    return owners, {stream for stream, (_, is_closed) in known.items() if is_closed}
 
 
-def _pairs(connection: Connection, streams: Sequence[int]) -> Iterable[tuple[int, int]]:
+def _streams(
+    connection: Connection, streams: Collection[int]
+) -> dict[int, tuple[int | None, bool]]:
+    """Return the owner of each known stream, and whether the stream is closed."""
     select = text(
-        "SELECT stream, device_id FROM streams WHERE stream = ANY(CAST(:streams AS bigint[]))"
+        "SELECT stream, device_id, closed_at IS NOT NULL FROM streams "
+        "WHERE stream = ANY(CAST(:streams AS bigint[]))"
     )
-    return [
-        (row.stream, row.device_id)
-        for row in connection.execute(select, {"streams": array(streams, "bigint")})
-    ]
+    rows = connection.execute(select, {"streams": array(list(streams), "bigint")})
+    return {stream: (device, is_closed) for stream, device, is_closed in rows}
 
 
 def verdict(run: Run, now: datetime) -> datetime | None:
@@ -84,7 +95,7 @@ def verdict(run: Run, now: datetime) -> datetime | None:
     if run.utc_s == 0:
         return None
     utc = datetime.fromtimestamp(run.utc_s, UTC)
-    return utc if EARLIEST <= utc <= now + AHEAD else None
+    return utc if max(EARLIEST, now - BEHIND) <= utc <= now + AHEAD else None
 
 
 @dataclass(frozen=True, slots=True)

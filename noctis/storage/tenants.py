@@ -3,23 +3,27 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from noctis.identity import check_tenant
 from noctis.storage.errors import AlreadyExistsError, NotFoundError
 from noctis.storage.models import tenants
 
-__all__ = ["Tenant", "add", "id_of", "list_all"]
+__all__ = ["Tenant", "add", "id_of", "list_all", "set_retention"]
 
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A tenant; ``id`` is its surrogate key."""
+    """A tenant; ``id`` is its surrogate key.
+
+    ``retention_days``: how long its epochs stay, None: as long as the platform says.
+    """
 
     id: int
     name: str
     created_at: datetime
+    retention_days: int | None
 
 
 def add(connection: Connection, name: str) -> Tenant:
@@ -42,6 +46,15 @@ def list_all(connection: Connection) -> list[Tenant]:
     return [
         Tenant(*row) for row in connection.execute(select(tenants).order_by(tenants.c.name))
     ]
+
+
+def set_retention(tenant: str, connection: Connection, days: int | None) -> None:
+    """Say how many days a tenant's epochs stay; None: as long as the platform says.
+
+    Raise NotFoundError for an unknown tenant, StorageError for less than a day.
+    """
+    key = id_of(tenant, connection)
+    connection.execute(update(tenants).where(tenants.c.id == key).values(retention_days=days))
 
 
 def id_of(tenant: str, connection: Connection) -> int:

@@ -52,6 +52,10 @@ def test_an_empty_database_is_migrated_and_filled(
     assert json.loads(added.stdout)["username"] == "home/bed"
     listed = json.loads(run("device", "list", "home", "--json").stdout)
     assert [row["device"] for row in listed] == ["home/bed"]
+    assert run("tenant", "retention", "home", "30").returncode == 0
+    assert json.loads(run("tenant", "list", "--json").stdout)[0]["retention_days"] == 30
+    assert run("tenant", "retention", "home", "default").returncode == 0
+    assert "'default'" in run("tenant", "retention", "home", "0").stderr
     shown = run("night", "show", "home/bed")
     assert shown.returncode == 1
     assert "no stage" in shown.stderr

@@ -98,7 +98,7 @@ def test_on_timescaledb_epochs_are_a_compressed_hypertable(
             )
         ).all()
     assert chunk == timedelta(days=7)
-    expected = ["policy_compression", "policy_retention"] if found is Edition.FULL else []
+    expected = ["policy_compression"] if found is Edition.FULL else []
     assert list(jobs) == expected
 
 

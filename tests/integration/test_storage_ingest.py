@@ -195,7 +195,7 @@ def test_a_frame_that_reaches_over_the_next_run_is_refused(home: Engine) -> None
 
 @pytest.mark.parametrize(
     "utc",
-    [None, datetime(2024, 12, 31, 23, 59, 59, tzinfo=UTC), NOW + timedelta(days=1, seconds=1)],
+    [None, NOW - timedelta(days=400, seconds=1), NOW + timedelta(days=1, seconds=1)],
 )
 def test_epochs_of_an_unusable_clock_are_stored_untimed(
     home: Engine, utc: datetime | None
@@ -205,7 +205,13 @@ def test_epochs_of_an_unusable_clock_are_stored_untimed(
     assert (count(home, "epochs"), count(home, "epochs_untimed")) == (0, 4)
 
 
-@pytest.mark.parametrize("utc", [datetime(2025, 1, 1, tzinfo=UTC), NOW + timedelta(days=1)])
+def test_a_clock_before_2025_is_not_believed(home: Engine) -> None:
+    utc = datetime(2024, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert send(home, frame(utc=utc), now=utc + timedelta(days=9)) == [Verdict(0, stored=4)]
+    assert (count(home, "epochs"), count(home, "epochs_untimed")) == (0, 4)
+
+
+@pytest.mark.parametrize("utc", [NOW - timedelta(days=400), NOW + timedelta(days=1)])
 def test_a_clock_at_the_edge_is_believed(home: Engine, utc: datetime) -> None:
     send(home, frame(utc=utc))
     assert (count(home, "epochs"), count(home, "epochs_untimed")) == (4, 0)

@@ -19,17 +19,27 @@ def test_a_streams_64_bits_survive_the_database(stream: int) -> None:
 @pytest.mark.parametrize(
     ("utc", "believed"),
     [
-        (datetime(2024, 12, 31, 23, 59, 59, tzinfo=UTC), False),
-        (datetime(2025, 1, 1, tzinfo=UTC), True),
+        (NOW - timedelta(days=400, seconds=1), False),
+        (NOW - timedelta(days=400), True),
         (NOW, True),
         (NOW + timedelta(days=1), True),
         (NOW + timedelta(days=1, seconds=1), False),
         (datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC), False),
     ],
 )
-def test_a_clock_is_believed_from_2025_to_a_day_ahead(utc: datetime, *, believed: bool) -> None:
+def test_a_clock_is_believed_from_400_days_back_to_a_day_ahead(
+    utc: datetime, *, believed: bool
+) -> None:
     run = Run(0, 0, 1, 0, int(utc.timestamp()))
     assert verdict(run, NOW) == (utc if believed else None)
+
+
+def test_no_clock_is_believed_before_2025() -> None:
+    early = datetime(2024, 12, 31, 23, 59, 59, tzinfo=UTC)
+    now = early + timedelta(days=30)
+    assert verdict(Run(0, 0, 1, 0, int(early.timestamp())), now) is None
+    second = timedelta(seconds=1)
+    assert verdict(Run(0, 0, 1, 0, int(early.timestamp()) + 1), now) == early + second
 
 
 def test_no_clock_is_no_time() -> None:
