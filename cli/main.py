@@ -5,7 +5,7 @@ from typing import Final
 
 import typer
 
-from cli import admin, demo_command, export, model, night, retention, up
+from cli import admin, demo_command, export, model, night, resend, retention, up
 from cli.output import complain
 from noctis.errors import NoctisError
 from noctis.telemetry import configure_logging
@@ -23,6 +23,7 @@ app.command("demo")(demo_command.demo)
 app.command("migrate")(admin.migrate)
 app.command("export")(export.export)
 admin.tenant.command("retention")(retention.retention)
+admin.device.command("resend")(resend.resend)
 app.add_typer(admin.tenant, name="tenant")
 app.add_typer(admin.device, name="device")
 app.add_typer(admin.app, name="app")

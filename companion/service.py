@@ -3,9 +3,12 @@
 import asyncio
 from typing import Final, Protocol
 
+from companion.commands import Commands
 from companion.keeper import NightKeeper
+from companion.listening import Ear, filters
+from companion.reports import Reports
 from companion.rollups import Rollups
-from noctis.mqtt import Link, Session
+from noctis.mqtt import Link, Message, Session
 from noctis.replica import device_link
 from noctis.settings import Settings
 from noctis.storage.database import Database
@@ -36,8 +39,16 @@ class Companion:
     """Does its parts' duties for the devices of some shards."""
 
     def __init__(self, link: Link, database: Database, shards: frozenset[int]) -> None:
-        self.session = Session(link)
-        self._parts: tuple[Part, ...] = (NightKeeper(database, shards), Rollups(database))
+        reports = Reports(database)
+        self.session = Session(link, subscriptions=filters(shards), handler=self._hear)
+        commands = Commands(database, self.session, shards)
+        self._ear = Ear(commands, reports)
+        self._parts: tuple[Part, ...] = (
+            NightKeeper(database, shards),
+            Rollups(database),
+            commands,
+            reports,
+        )
 
     @property
     def ready(self) -> bool:
@@ -50,6 +61,9 @@ class Companion:
             group.create_task(self.session.run())
             for part in self._parts:
                 group.create_task(part.run())
+
+    async def _hear(self, message: Message) -> None:
+        await self._ear.hear(message)
 
     async def drain(self) -> None:
         """Finish what is in hand and leave the broker; what is undone waits in the database."""

@@ -10,6 +10,7 @@ __all__ = [
     "SHARDS",
     "UpTopic",
     "ack",
+    "command",
     "parse_up",
     "shard_of",
     "stage",
@@ -80,6 +81,11 @@ def parse_up(topic: str) -> UpTopic:
 def ack(device: DeviceId) -> str:
     """Return the topic of the ingestor's acknowledgements to a device."""
     return f"{ROOT}/down/{device}/ack"
+
+
+def command(device: DeviceId) -> str:
+    """Return the topic of the commands to a device."""
+    return f"{ROOT}/down/{device}/command"
 
 
 def time(device: DeviceId) -> str:

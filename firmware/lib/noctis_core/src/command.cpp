@@ -42,7 +42,7 @@ std::optional<std::uint64_t> stream_of(std::string_view text) {
 // The members that a command is made of, as they come.
 class Fields {
  public:
-  enum Name : std::size_t { kId, kCommand, kStream, kFrom, kTo };
+  enum Name : std::uint8_t { kId, kCommand, kStream, kFrom, kTo };
 
   void take(const JsonMember& member) {
     const auto* const name = std::find(kNames.begin(), kNames.end(), member.name);
