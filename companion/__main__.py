@@ -26,7 +26,9 @@ def main() -> int:
 
 def _serve(settings: Settings) -> int:
     database = Database(settings, application="noctis-companion", connections=CONNECTIONS)
-    companion = Companion(link_of(settings), database, settings.shard_set)
+    companion = Companion(
+        link_of(settings), database, settings.shard_set, kept=settings.retention
+    )
     service = Service(
         name="companion",
         work=(companion.run,),

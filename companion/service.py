@@ -1,12 +1,14 @@
 """The companion put together: one session with the broker, one database, its parts."""
 
 import asyncio
+from datetime import timedelta
 from typing import Final, Protocol
 
 from companion.commands import Commands
 from companion.keeper import NightKeeper
 from companion.listening import Ear, filters
 from companion.reports import Reports
+from companion.retention import Retention
 from companion.rollups import Rollups
 from noctis.mqtt import Link, Message, Session
 from noctis.replica import device_link
@@ -38,7 +40,9 @@ def link_of(settings: Settings) -> Link:
 class Companion:
     """Does its parts' duties for the devices of some shards."""
 
-    def __init__(self, link: Link, database: Database, shards: frozenset[int]) -> None:
+    def __init__(
+        self, link: Link, database: Database, shards: frozenset[int], *, kept: timedelta
+    ) -> None:
         reports = Reports(database)
         self.session = Session(link, subscriptions=filters(shards), handler=self._hear)
         commands = Commands(database, self.session, shards)
@@ -46,6 +50,7 @@ class Companion:
         self._parts: tuple[Part, ...] = (
             NightKeeper(database, shards),
             Rollups(database),
+            Retention(database, shards, kept=kept),
             commands,
             reports,
         )
