@@ -13,6 +13,7 @@ from companion.rollups import Rollups
 from noctis.mqtt import Link, Message, Session
 from noctis.replica import device_link
 from noctis.settings import Settings
+from noctis.storage.admission import KEPT
 from noctis.storage.database import Database
 
 __all__ = ["CONNECTIONS", "Companion", "Part", "link_of"]
@@ -41,7 +42,7 @@ class Companion:
     """Does its parts' duties for the devices of some shards."""
 
     def __init__(
-        self, link: Link, database: Database, shards: frozenset[int], *, kept: timedelta
+        self, link: Link, database: Database, shards: frozenset[int], *, kept: timedelta = KEPT
     ) -> None:
         reports = Reports(database)
         self.session = Session(link, subscriptions=filters(shards), handler=self._hear)
