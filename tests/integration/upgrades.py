@@ -1,0 +1,195 @@
+"""Rows of every table of any revision, and what an upgrade or a downgrade must leave of them.
+
+Tables and columns are read from the database, so that a revision to come is tested without a
+word here; ``KNOWN`` says what a column must hold where its type alone does not tell.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from alembic import command
+from alembic.script import ScriptDirectory
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Date,
+    Engine,
+    Float,
+    Integer,
+    Interval,
+    LargeBinary,
+    MetaData,
+    NullPool,
+    Numeric,
+    Table,
+    Text,
+    create_engine,
+    insert,
+    make_url,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB, TIMESTAMP, UUID
+
+from noctis.features import FEATURES
+from noctis.storage import migrate
+from noctis.storage.rollup_schema import COLUMNS, NAME
+
+__all__ = ["REVISIONS", "check_downgrades", "check_upgrade", "fill"]
+
+ROWS: Final = 3
+START: Final = datetime(2026, 3, 1, 22, 0, tzinfo=UTC)
+STREAMS: Final = (-5, 7, 1 << 62)
+
+REVISIONS: Final = [
+    script.revision
+    for script in reversed(
+        list(ScriptDirectory.from_config(migrate._config("")).walk_revisions())
+    )
+]
+"""All revisions, the first one first."""
+
+# Of row 0, 1 and 2: a column's value by its table and name, or by its name alone.
+KNOWN: Final[dict[str, Sequence[object]]] = {
+    "tenants.name": ("home", "inn", "lab"),
+    "devices.name": ("bed", "cot", "bed-2"),
+    "devices.time_zone": ("UTC", "Europe/Berlin", "Asia/Kolkata"),
+    "accounts.username": ("home/bed", "phone@inn", "svc-live-0"),
+    "accounts.kind": ("device", "app", "service"),
+    "accounts.tenant_id": (1, 2, None),
+    "stream": STREAMS,
+    "runs.shift": (timedelta(), timedelta(hours=-2), timedelta()),
+    "runs.utc": (START, START - timedelta(days=3), None),
+    "run_seq": (0, 0, 0),
+    "stage": (None, 0, 3),
+    "model_id": (1, 1, 1),
+    "jobs.name": ("upkeep", "sweep", "tidy"),
+    **{feature.name: (0, feature.missing, 5) for feature in FEATURES},
+}
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def _value(column: Column[Any], row: int) -> object:
+    key = f"{column.table.name}.{column.name}"
+    for name in (key, column.name):
+        if name in KNOWN:
+            return KNOWN[name][row]
+    if column.foreign_keys:
+        return row + 1
+    return _by_type(column, row)
+
+
+def _by_type(column: Column[Any], row: int) -> object:
+    made: dict[type, Callable[[], object]] = {
+        Boolean: lambda: row % 2 == 0,
+        Integer: lambda: row + 1,
+        Float: lambda: row / 4,
+        Numeric: lambda: row / 4,
+        Text: lambda: f"{column.name}-{row}",
+        LargeBinary: lambda: bytes([row]) * 32,
+        TIMESTAMP: lambda: START + timedelta(seconds=30 * row),
+        Date: lambda: START.date() + timedelta(days=row),
+        Interval: lambda: timedelta(minutes=row),
+        JSON: lambda: {"row": row},
+        JSONB: lambda: {"row": row},
+        ARRAY: list,
+        UUID: lambda: f"00000000-0000-4000-8000-{row:012}",
+    }
+    for kind, make in made.items():
+        if isinstance(column.type, kind):
+            return make()
+    message = f"what does {column.table.name}.{column.name} hold? say so in KNOWN"
+    raise AssertionError(message)
+
+
+def _engine(url: str) -> Engine:
+    return create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
+
+
+def _tables(connection: Connection) -> list[Table]:
+    """Return the tables of a database, referred ones first."""
+    metadata = MetaData()
+    metadata.reflect(connection, only=lambda name, _: name not in ("alembic_version", NAME))
+    return metadata.sorted_tables
+
+
+def fill(url: str) -> None:
+    """Write rows into every table of a database that has none."""
+    with _engine(url).begin() as connection:
+        for table in _tables(connection):
+            columns = [it for it in table.columns if it.identity is None]
+            for row in range(ROWS):
+                made = {column.name: _value(column, row) for column in columns}
+                connection.execute(insert(table).values(made))
+
+
+def rows_of(url: str) -> Rows:
+    """Return all rows of all tables, as JSON has them."""
+    with _engine(url).connect() as connection:
+        return {
+            table.name: list(connection.scalars(text(f"SELECT to_jsonb(t) FROM {table} t")))  # noqa: S608
+            for table in _tables(connection)
+        }
+
+
+def check_kept(before: Rows, after: Rows) -> None:
+    """Check that tables and columns that are in both hold the same rows, none twice."""
+    assert before
+    for table in before.keys() & after.keys():
+        old, new = before[table], after[table]
+        assert len(old) == len(new) >= ROWS, table
+        columns = sorted(old[0].keys() & new[0].keys())
+        assert columns, f"{table} has no column of before"
+        assert _sorted(old, columns) == _sorted(new, columns), table
+
+
+def _sorted(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> list[str]:
+    return sorted(repr([(name, row[name]) for name in columns]) for row in rows)
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Bring a database back to a revision."""
+    command.downgrade(migrate._config(url), revision)
+
+
+def check_upgrade(url: str, revision: str) -> None:
+    """Bring an empty database to a revision, fill it, bring it to the head; nothing is lost."""
+    migrate.upgrade(url, revision)
+    fill(url)
+    before = rows_of(url)
+    migrate.upgrade(url)
+    check_kept(before, rows_of(url))
+    assert set(before) <= set(rows_of(url))
+    check_head(url)
+
+
+def check_head(url: str) -> None:
+    """Check that a database is what the models say, and that its epochs can be read."""
+    migrate.check(url)
+    with _engine(url).connect() as connection:
+        placed = connection.scalar(text("SELECT count(*) FROM epoch_timeline"))
+        valued = connection.scalar(text("SELECT count(*) FROM epoch_values"))
+        hours = connection.execute(text(f"SELECT * FROM {NAME}"))  # noqa: S608
+        assert tuple(hours.keys()) == COLUMNS
+    assert placed == valued == 2 * ROWS
+
+
+def check_downgrades(url: str) -> None:
+    """Take a full database of the newest schema down one by one, each time up again."""
+    migrate.upgrade(url)
+    fill(url)
+    full = rows_of(url)
+    for revision in reversed(REVISIONS[:-1]):
+        downgrade(url, revision)
+        check_kept(full, rows_of(url))
+    first = rows_of(url)
+    migrate.upgrade(url)
+    now = rows_of(url)
+    check_kept(first, {table: now[table] for table in first})
+    check_head(url)
+    downgrade(url, "base")
+    assert not rows_of(url)
+    migrate.upgrade(url)
+    migrate.check(url)
