@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from noctis.storage.engine import translated
 
-__all__ = ["check", "upgrade"]
+__all__ = ["check", "downgrade", "upgrade"]
 
 
 def _config(url: str) -> Config:
@@ -29,6 +29,11 @@ def upgrade(url: str, revision: str = "head") -> None:
         cause = translated(error)
         message = f"cannot bring the database to {revision!r}: {cause.message}"
         raise type(cause)(message, hint="check NOCTIS_DATABASE_URL and its log") from error
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Bring the database at ``url`` back to ``revision``; what later ones added is dropped."""
+    command.downgrade(_config(url), revision)
 
 
 def check(url: str) -> None:

@@ -16,6 +16,7 @@ from psycopg import sql
 from sqlalchemy import BigInteger, Boolean, Connection, Integer, SmallInteger, Table
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
+from noctis.errors import StorageUnavailableError
 from noctis.features import COUNT, NAMES
 from noctis.storage.arrays import Array, Kind, array, cells, dtype
 
@@ -41,6 +42,7 @@ IDENTITY: Final = ("device_id", "stream", "seq")
 PAYLOAD: Final = ("run_seq", "in_bed", *NAMES)
 POSTGRES_EPOCH_US: Final = 946_684_800_000_000  # 2000-01-01, where PostgreSQL counts from
 COPY_HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+STRETCH_GAP_US: Final = 3_600_000_000
 COPY_TAIL: Final = b"\xff\xff"
 
 _KINDS: Final[dict[type, Kind]] = {
@@ -83,23 +85,57 @@ def insert(
 def conflicting(
     connection: Connection, table: Table, rows: NDArray[np.void]
 ) -> NDArray[np.bool_]:
-    """Tell of each row whether another payload is stored under its key."""
+    """Tell of each row, stored before, whether it was with another payload.
+
+    Rows as ``insert`` has them. Raise StorageUnavailableError for a row that is not stored:
+    nobody may acknowledge what the database took neither now nor before.
+    """
     names = list(table.columns.keys())
     key = [column.name for column in table.primary_key.columns]
+    stored, spans = _stored(table, rows)
     statement = sql.SQL(
-        "SELECT {identity} FROM {rows} AS sent({names}) JOIN {table} AS stored USING ({key}) "
-        "WHERE ({sent}) IS DISTINCT FROM ({stored})"
+        "SELECT {identity}, ({sent}) IS DISTINCT FROM ({stored}) FROM {source} AS stored "
+        "JOIN {rows} AS sent({names}) USING ({key})"
     ).format(
         identity=_identifiers(IDENTITY),
-        rows=_unnest(table, names),
-        names=_identifiers(names),
-        table=sql.Identifier(table.name),
-        key=_identifiers(key),
         sent=_identifiers(PAYLOAD, "sent"),
         stored=_identifiers(PAYLOAD, "stored"),
+        source=stored,
+        rows=_unnest(table, names),
+        names=_identifiers(names),
+        key=_identifiers(key),
     )
-    differ = set(_rows(connection, statement, _arrays(table, rows, names)))
-    return np.fromiter((key in differ for key in identities(rows)), np.bool_, len(rows))
+    found = _rows(connection, statement, [*spans, *_arrays(table, rows, names)])
+    differs = {(device, stream, seq): differ for device, stream, seq, differ in found}
+    keys = identities(rows)
+    if any(one not in differs for one in keys):
+        message = f"rows of {table.name} are neither new nor stored"
+        raise StorageUnavailableError(message, hint="try again")
+    return np.fromiter((differs[one] for one in keys), np.bool_, len(rows))
+
+
+def _stored(table: Table, rows: NDArray[np.void]) -> tuple[sql.Composable, list[Array]]:
+    """Return where to look for rows, and the parameters of that.
+
+    Timed rows are looked for by stretches of their devices' time: a look by key would unpack a
+    whole batch of a compressed chunk for every single row.
+    """
+    if "epoch_start" not in table.columns:
+        return sql.Identifier(table.name), []
+    starts, devices = rows["epoch_start"], rows["device_id"]
+    breaks = (np.diff(devices) != 0) | (np.abs(np.diff(starts)) > STRETCH_GAP_US)
+    begins = np.concatenate(([0], np.flatnonzero(breaks) + 1))
+    spans = np.empty(len(begins), ROW)
+    spans["tenant_id"], spans["device_id"] = rows["tenant_id"][begins], devices[begins]
+    spans["epoch_start"] = np.minimum.reduceat(starts, begins)
+    spans["received_at"] = np.maximum.reduceat(starts, begins)
+    names = ("tenant_id", "device_id", "epoch_start", "received_at")
+    query = sql.SQL(
+        "(SELECT e.* FROM {spans} AS span(tenant, device, since, until) CROSS JOIN LATERAL ("
+        "SELECT * FROM {table} WHERE tenant_id = span.tenant AND device_id = span.device "
+        "AND epoch_start BETWEEN span.since AND span.until OFFSET 0) e)"
+    ).format(spans=_unnest(table, names), table=sql.Identifier(table.name))
+    return query, _arrays(table, spans, names)
 
 
 def copy_payload(table: Table, rows: NDArray[np.void]) -> bytes:
@@ -158,12 +194,12 @@ def _identifiers(names: Iterable[str], table: str | None = None) -> sql.Composab
 
 def _rows(
     connection: Connection, statement: sql.Composed, arrays: list[Array]
-) -> list[tuple[int, int, int]]:
+) -> list[tuple[int, ...]]:
     with _driver(connection).cursor(binary=True) as cursor:
         return cursor.execute(statement, arrays).fetchall()
 
 
-def _driver(connection: Connection) -> "psycopg.Connection[tuple[int, int, int]]":
+def _driver(connection: Connection) -> "psycopg.Connection[tuple[int, ...]]":
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)  # noqa: S101 - the engine makes no other
     return driver

@@ -18,8 +18,7 @@ from noctis.storage import migrate
 from noctis.storage.engine import create, transaction
 from noctis.storage.server import PostgresServer
 from tests.integration.broker_fixtures import running_broker
-
-TEMPLATE = "noctis_template"
+from tests.timescale import npm
 
 
 def _renamed(url: str, database: str) -> str:
@@ -41,13 +40,22 @@ def server_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+def named_timescale() -> str:
+    """Return where TimescaleDB is for these tests: a URL, "npm", or "": plain PostgreSQL."""
+    return os.environ.get("NOCTIS_TEST_TIMESCALE_URL", "")
+
+
 @pytest.fixture(scope="session")
 def postgres(server_folder: Path) -> Iterator[str]:
     """The URL of a running PostgreSQL whose role may create databases.
 
-    ``INTEGRATION_TEST_DATABASE_URL`` names another one than the tests' own.
+    ``INTEGRATION_TEST_DATABASE_URL`` names another one than the tests' own, and
+    ``NOCTIS_TEST_TIMESCALE_URL`` one with TimescaleDB, on which all storage is tested then;
+    ``npm`` instead of a URL: each test has one out of the npm registry, of one connection.
     """
-    elsewhere = os.environ.get("INTEGRATION_TEST_DATABASE_URL")
+    elsewhere = named_timescale() or os.environ.get("INTEGRATION_TEST_DATABASE_URL")
+    if elsewhere == npm.NAME:
+        pytest.skip("TimescaleDB by npm is one database of one connection")
     if elsewhere:
         yield elsewhere
         return
@@ -70,49 +78,90 @@ def own_postgres(server_folder: Path) -> Iterator[PostgresServer]:
         yield server
 
 
+@contextmanager
+def _database(server: str, *, template: str = "template1") -> Iterator[str]:
+    """A new database on a server for as long as the block runs; its URL."""
+    name = f"noctis_test_{token_hex(6)}"
+    _execute(server, "CREATE DATABASE {} TEMPLATE {}", name, template)
+    try:
+        yield _renamed(server, name)
+    finally:
+        _execute(server, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+@contextmanager
+def fresh_timescale(request: pytest.FixtureRequest, where: str) -> Iterator[str]:
+    """An empty database with TimescaleDB, on a server or by npm; its URL."""
+    if where == npm.NAME:
+        with npm.emptied(request.getfixturevalue("npm_timescale")) as url:
+            yield url
+        return
+    with _database(where) as url:
+        _execute(url, "CREATE EXTENSION IF NOT EXISTS timescaledb")
+        yield url
+
+
 @pytest.fixture(scope="session")
 def migrated(postgres: str) -> Iterator[str]:
     """The name of a database with the newest schema, to be copied for each test."""
-    name = f"{TEMPLATE}_{token_hex(4)}"
-    _execute(postgres, "CREATE DATABASE {}", name)
-    migrate.upgrade(_renamed(postgres, name))
-    yield name
-    _execute(postgres, "DROP DATABASE {} WITH (FORCE)", name)
-
-
-@pytest.fixture
-def empty_database_url(postgres: str) -> Iterator[str]:
-    """The URL of a database without any table."""
-    name = f"noctis_test_{token_hex(6)}"
-    _execute(postgres, "CREATE DATABASE {}", name)
-    yield _renamed(postgres, name)
-    _execute(postgres, "DROP DATABASE {} WITH (FORCE)", name)
+    if named_timescale():
+        yield ""  # its background workers keep a template from being copied
+        return
+    with _database(postgres) as url:
+        migrate.upgrade(url)
+        yield str(make_url(url).database)
 
 
 @contextmanager
 def fresh_database(postgres: str, template: str) -> Iterator[str]:
-    """A copy of the template for as long as the block runs; its URL."""
-    name = f"noctis_test_{token_hex(6)}"
-    _execute(postgres, "CREATE DATABASE {} TEMPLATE {}", name, template)
-    try:
-        yield _renamed(postgres, name)
-    finally:
-        _execute(postgres, "DROP DATABASE {} WITH (FORCE)", name)
+    """A database with the newest schema for as long as the block runs; its URL."""
+    if template:
+        with _database(postgres, template=template) as url:
+            yield url
+        return
+    with _database(postgres) as url:
+        migrate.upgrade(url)
+        yield url
 
 
 @pytest.fixture
-def database_url(postgres: str, migrated: str) -> Iterator[str]:
+def empty_database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a database without any table."""
+    if named_timescale():
+        with fresh_timescale(request, named_timescale()) as url:
+            yield url
+        return
+    with _database(request.getfixturevalue("postgres")) as url:
+        yield url
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a fresh database with the newest schema and no rows."""
-    with fresh_database(postgres, migrated) as url:
+    if named_timescale():
+        url = request.getfixturevalue("empty_database_url")
+        migrate.upgrade(url)
+        yield url
+        return
+    server, template = (request.getfixturevalue(name) for name in ("postgres", "migrated"))
+    with fresh_database(server, template) as url:
         yield url
 
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
     """An engine on the test's own database."""
-    made = create(database_url, application="noctis-test")
+    connections = 1 if named_timescale() == npm.NAME else 5
+    made = create(database_url, application="noctis-test", connections=connections)
     yield made
     made.dispose()
+
+
+@pytest.fixture
+def several_connections() -> None:
+    """What a test asks for that needs more than one connection at a time."""
+    if named_timescale() == npm.NAME:
+        pytest.skip("TimescaleDB by npm serves one connection at a time")
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import (
     Boolean,
@@ -149,11 +148,6 @@ def _sorted(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> lis
     return sorted(repr([(name, row[name]) for name in columns]) for row in rows)
 
 
-def downgrade(url: str, revision: str) -> None:
-    """Bring a database back to a revision."""
-    command.downgrade(migrate._config(url), revision)
-
-
 def check_upgrade(url: str, revision: str) -> None:
     """Bring an empty database to a revision, fill it, bring it to the head; nothing is lost."""
     migrate.upgrade(url, revision)
@@ -182,14 +176,14 @@ def check_downgrades(url: str) -> None:
     fill(url)
     full = rows_of(url)
     for revision in reversed(REVISIONS[:-1]):
-        downgrade(url, revision)
+        migrate.downgrade(url, revision)
         check_kept(full, rows_of(url))
     first = rows_of(url)
     migrate.upgrade(url)
     now = rows_of(url)
     check_kept(first, {table: now[table] for table in first})
     check_head(url)
-    downgrade(url, "base")
+    migrate.downgrade(url, "base")
     assert not rows_of(url)
     migrate.upgrade(url)
     migrate.check(url)

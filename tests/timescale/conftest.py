@@ -1,20 +1,22 @@
-"""Each test has a TimescaleDB of its own, empty or with the newest schema."""
+"""Each test has a TimescaleDB of its own, empty or with the newest schema.
+
+``NOCTIS_TEST_TIMESCALE_URL`` names a server to make it on; else it comes by npm.
+"""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
 from noctis.storage import migrate
 from noctis.storage.engine import create
-from tests.timescale import npm
+from tests.integration.conftest import fresh_timescale, named_timescale
 
 
 @pytest.fixture
-def timescale_url(tmp_path: Path) -> Iterator[str]:
+def timescale_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a database with TimescaleDB and without any table of ours."""
-    with npm.running(tmp_path) as url:
+    with fresh_timescale(request, named_timescale() or "npm") as url:
         yield url
 
 

@@ -13,8 +13,12 @@ import pytest
 from filelock import FileLock
 
 from noctis.childproc import Child
+from noctis.storage import migrate
 
-__all__ = ["running"]
+__all__ = ["NAME", "emptied", "running"]
+
+NAME: Final = "npm"
+"""What stands for it in NOCTIS_TEST_TIMESCALE_URL."""
 
 HERE: Final = Path(__file__).parent
 FILES: Final = ("package.json", "package-lock.json", ".npmrc", "server.mjs")
@@ -64,6 +68,16 @@ def running(folder: Path) -> Iterator[str]:
         yield f"postgresql://postgres:any@{_address(child, log)}/postgres?sslmode=disable"
     finally:
         child.kill()
+
+
+@contextmanager
+def emptied(url: str) -> Iterator[str]:
+    """The database without any table of ours, when the block begins and when it has ended."""
+    migrate.downgrade(url, "base")
+    try:
+        yield url
+    finally:
+        migrate.downgrade(url, "base")
 
 
 def _address(child: Child, log: Path) -> str:
