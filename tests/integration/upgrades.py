@@ -4,13 +4,16 @@ Tables and columns are read from the database, so that a revision to come is tes
 word here; ``KNOWN`` says what a column must hold where its type alone does not tell.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from alembic.script import ScriptDirectory
 from sqlalchemy import (
     Boolean,
+    CheckConstraint,
     Column,
     Connection,
     Date,
@@ -29,6 +32,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB, TIMESTAMP, UUID, insert
+from sqlalchemy.exc import IntegrityError
 
 from noctis.features import FEATURES
 from noctis.storage import migrate
@@ -80,13 +84,22 @@ Rows = dict[str, list[dict[str, Any]]]
 
 
 def _value(column: Column[Any], row: int) -> object:
-    key = f"{column.table.name}.{column.name}"
-    for name in (key, column.name):
+    for name in (f"{column.table.name}.{column.name}", column.name):
         if name in KNOWN:
             return KNOWN[name][row]
-    if column.foreign_keys:
-        return row + 1
-    return _by_type(column, row)
+    choices = _choices(column)
+    if choices:
+        return choices[row % len(choices)]
+    return row + 1 if column.foreign_keys else _by_type(column, row)
+
+
+def _choices(column: Column[Any]) -> list[str]:
+    """Return what a text column may hold where a check lists it."""
+    checks = [
+        str(it.sqltext) for it in column.table.constraints if isinstance(it, CheckConstraint)
+    ]
+    listed = [it for it in checks if re.match(rf"\(*{column.name} = ANY", it)]
+    return re.findall(r"'([^']*)'", listed[0]) if listed else []
 
 
 def _by_type(column: Column[Any], row: int) -> object:
@@ -127,11 +140,26 @@ def fill(url: str) -> None:
     """Write rows into every table of a database that has none."""
     with _engine(url).begin() as connection:
         for table in _tables(connection):
-            columns = [it for it in table.columns if it.identity is None]
             for row in range(ROWS):
-                made = {column.name: _value(column, row) for column in columns}
-                # A trigger may have been faster.
-                connection.execute(insert(table).values(made).on_conflict_do_nothing())
+                _insert(connection, table, row)
+
+
+def _insert(connection: Connection, table: Table, row: int) -> None:
+    """Insert a full row; one as empty as may be where a check of the table refuses that."""
+    columns = [it for it in table.columns if it.identity is None]
+    full = {column.name: _value(column, row) for column in columns}
+    bare = {it.name: full[it.name] for it in columns if not it.nullable or _is_known(it)}
+    for values in (full, bare):
+        with suppress(IntegrityError), connection.begin_nested():
+            # A trigger may have written it already.
+            connection.execute(insert(table).values(values).on_conflict_do_nothing())
+            return
+    message = f"what may a row of {table.name} hold? say so in KNOWN"
+    raise AssertionError(message)
+
+
+def _is_known(column: Column[Any]) -> bool:
+    return f"{column.table.name}.{column.name}" in KNOWN or column.name in KNOWN
 
 
 def rows_of(url: str) -> Rows:
