@@ -7,8 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noctis.stages import COUNT, Stage
+from noctis.stages import LABELS as STAGES
 
-__all__ = ["MISSING", "OUT_OF_BED", "UNSTAGED", "Hypnogram", "from_stages", "to_stages"]
+__all__ = [
+    "LABELS",
+    "MISSING",
+    "OUT_OF_BED",
+    "UNSTAGED",
+    "Hypnogram",
+    "from_stages",
+    "to_stages",
+]
 
 Hypnogram = NDArray[np.uint8]
 """Shape (n,): a ``Stage``'s number, or one of the codes below."""
@@ -21,6 +30,9 @@ UNSTAGED: Final = COUNT + 1
 
 MISSING: Final = COUNT + 2
 """No epoch is stored (yet)."""
+
+LABELS: Final = (*STAGES, "out_of_bed", "unstaged", "missing")
+"""The names of the codes on the wire."""
 
 
 def from_stages(stages: Iterable[Stage | None]) -> Hypnogram:

@@ -15,6 +15,9 @@ import httpx
 import pytest
 
 from noctis.childproc import free_port
+from noctis.storage import recordings
+from noctis.storage.engine import create, transaction
+from noctis.storage.recordings import Recording
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres, pytest.mark.timeout(240)]
 NOCTIS = Path(sys.executable).with_name("noctis")
@@ -95,7 +98,22 @@ def wait_for_predictions(
     pytest.fail(f"only {len(found)} predictions after a minute")
 
 
-def test_a_newcomer_sees_epochs_and_stages_and_finds_them_again(folder: Path) -> None:
+def wait_for_night(url: str) -> Recording:
+    """Return the newest recording once it shows some sleep."""
+    engine = create(url, application="noctis-test")
+    try:
+        for _ in range(300):
+            with transaction(engine) as connection:
+                found = recordings.list_of("home", connection, "bedroom")
+            if found and (found[0].figures.tst_min or 0) > 0:
+                return found[0]
+            time.sleep(0.2)
+    finally:
+        engine.dispose()
+    pytest.fail("no night with sleep after a minute")
+
+
+def test_a_newcomer_sees_epochs_stages_and_nights_and_finds_them_again(folder: Path) -> None:
     var = folder / "var"
     with platform(var, "--speed", "max") as run:
         account = json.loads((var / "credentials.json").read_text())["app"]
@@ -104,9 +122,14 @@ def test_a_newcomer_sees_epochs_and_stages_and_finds_them_again(folder: Path) ->
         [device] = items(f"{run['api']}/v1/devices", bearer, "devices")
         assert device["name"] == "bedroom"
         first = wait_for_predictions(run["api"], bearer, "bedroom", 20)
-        night = noctis("night", "show", "home/bedroom", "--var", str(var), "--json")
-        assert len(night["stages"]) >= 20
+        recording = wait_for_night(run["database_url"])
+        shown = noctis("night", "show", "home/bedroom", "--var", str(var), "--json")
+        assert shown["id"] == str(recording.id)
+        assert len(shown["hypnogram"]) == shown["epochs"] + shown["missing"]
+        assert shown["figures"]["tib_min"] == len(shown["hypnogram"]) / 2
+        assert set(shown["hypnogram"]) >= {"wake", "light"}
     with platform(var, "--no-device") as run:
+        assert wait_for_night(run["database_url"]).id == recording.id
         bearer = token(run["api"], account)
         again = wait_for_predictions(run["api"], bearer, "bedroom", len(first))
     assert again[: len(first)] == first

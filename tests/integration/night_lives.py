@@ -160,6 +160,8 @@ def stage(seq: int, model: int) -> Stage | None:
 
 def stretches(draw: random.Random) -> list[Stretch]:
     """Return a life: in and out of bed, lost from sight, the clock known or not."""
+    if draw.random() < 0.2:
+        return _never_up(draw)
     made: list[Stretch] = []
     now, seq, boot, booted = EVENING, 0, 1, EVENING - timedelta(seconds=5)
     for _ in range(draw.randint(1, 14)):
@@ -179,4 +181,16 @@ def stretches(draw: random.Random) -> list[Stretch]:
         made.append(Stretch(seq, boot, tick, now + off if is_known else None, in_bed))
         seq += 1 + len(in_bed)
         now += timedelta(seconds=30 * len(in_bed))
+    return made
+
+
+def _never_up(draw: random.Random) -> list[Stretch]:
+    """Return days in bed, of which little is seen: five minutes now and then."""
+    made: list[Stretch] = []
+    now, seq = EVENING + timedelta(hours=draw.randint(0, 23)), 0
+    end = now + timedelta(hours=draw.randint(10, 110))
+    while now < end:
+        made.append(Stretch(seq, 1, int((now - EVENING).total_seconds()), now, [True] * 10))
+        seq += 11
+        now += timedelta(minutes=5 + draw.choice((20, 40, 45)))
     return made

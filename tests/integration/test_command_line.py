@@ -58,7 +58,7 @@ def test_an_empty_database_is_migrated_and_filled(
     assert "'default'" in run("tenant", "retention", "home", "0").stderr
     shown = run("night", "show", "home/bed")
     assert shown.returncode == 1
-    assert "no stage" in shown.stderr
+    assert "no night yet" in shown.stderr
 
 
 def test_a_database_that_is_not_there_is_named(tmp_path: Path) -> None:
