@@ -2,8 +2,9 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final
 
 from noctis.identity import DeviceId
@@ -80,15 +81,9 @@ class Agenda:
             self._hints[key] = hint
 
     def add(self, found: Iterable[Stretch]) -> None:
-        """Take in what a look found, cut so that one portion never spans many epochs."""
-        for stretch in found:
-            seqs = stretch.seq.tolist()
-            begin = 0
-            for end in range(1, len(seqs) + 1):
-                if end == len(seqs) or seqs[end] - seqs[begin] >= REACH:
-                    part = tuple(seqs[begin:end])
-                    self._jobs.append(Job(stretch.device_id, stretch.stream, part))
-                    begin = end
+        """Take in what a look found; its streams take turns, a job each."""
+        for turn in zip_longest(*(_jobs(stretch) for stretch in found)):
+            self._jobs.extend(job for job in turn if job is not None)
 
     def portion(self, *, epochs: int, jobs: int) -> list[Job]:
         """Take the next jobs: so many, or about so many epochs together."""
@@ -102,3 +97,13 @@ class Agenda:
     def put_back(self, jobs: Iterable[Job]) -> None:
         """Return jobs that could not be done to the head of the line."""
         self._jobs.extendleft(reversed(list(jobs)))
+
+
+def _jobs(stretch: Stretch) -> Iterator[Job]:
+    """Cut a stretch so that no job spans many epochs."""
+    seqs = stretch.seq.tolist()
+    begin = 0
+    for end in range(1, len(seqs) + 1):
+        if end == len(seqs) or seqs[end] - seqs[begin] >= REACH:
+            yield Job(stretch.device_id, stretch.stream, tuple(seqs[begin:end]))
+            begin = end

@@ -1,13 +1,9 @@
 #include "firmware.hpp"
 
-#include <unistd.h>
-
-#include <array>
 #include <limits>
 #include <utility>
 
-#include "noctis/bytes.hpp"
-#include "noctis/crc.hpp"
+#include "spool_identity.hpp"
 
 namespace noctis::host {
 namespace {
@@ -15,25 +11,12 @@ namespace {
 constexpr const char* kFirmware = "noctis-device 0.1.0";
 constexpr double kForever = std::numeric_limits<double>::max();
 
-// From the operating system, never from a seed: no two spools may ever get the same.
-std::uint64_t random_bits() {
-  std::array<std::uint8_t, 8> bytes{};
-  while (::getentropy(bytes.data(), bytes.size()) != 0) {
-  }
-  return get_u64(bytes.data());
-}
-
-std::uint32_t owner_of(const MosquittoUplink::Settings& network) {
-  const std::string id = network.tenant + "/" + network.device;
-  return crc32(reinterpret_cast<const std::uint8_t*>(id.data()), id.size());
-}
-
 }  // namespace
 
 Firmware::Firmware(const Board& board, const MosquittoUplink::Settings& network,
                    std::function<void(const std::string&)> on_trouble)
     : board_(board),
-      spool_(board_.flash, SpoolIdentity{owner_of(network), board_.chip, random_bits()}),
+      spool_(board_.flash, spool_identity(network.tenant, network.device, board_.chip)),
       clock_(board_.pace, board_.clock),
       uplink_(network, events(std::move(on_trouble))),
       courier_(spool_, uplink_, board_.pace, clock_.wall(), kFirmware, random_bits()) {}

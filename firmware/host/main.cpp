@@ -7,6 +7,7 @@
 
 #include "capacity.hpp"
 #include "csv.hpp"
+#include "fill.hpp"
 #include "fleet.hpp"
 #include "night.hpp"
 #include "options.hpp"
@@ -63,6 +64,9 @@ int main(int argc, char** argv) {
   using namespace noctis::host;
   if (argc > 1 && std::string_view(argv[1]) == "capacity") {
     return capacity_command(argc - 2, argv + 2);
+  }
+  if (argc > 1 && std::string_view(argv[1]) == "fill") {
+    return fill_command(argc - 2, argv + 2);
   }
   std::string error;
   const auto options = parse_options(argc, argv, error);

@@ -16,6 +16,7 @@ const char* const kUsage =
   noctis-device --to csv|signals [--night DIR | --seed N --hours H]
   noctis-device --to csv --signals FILE
   noctis-device capacity [--json] [--image FILE]
+  noctis-device fill --tenant T --device D --nor FILE --epochs N [--end UNIX_S]
 
 The night
   --night DIR           a folder with stages.csv and heart_rate.csv, beats.csv, motion_counts.csv
@@ -51,6 +52,9 @@ capacity fills an emulated flash chip of 8 MiB over three laps, cuts its power a
 moment, reads every epoch back and says how many there are
   --json                as one JSON value; exit code 0: all were there, for 189 days or more
   --image FILE          leave the chip's bytes in FILE
+
+fill leaves N epochs in a new flash chip, the last one ending at --end (now), as after a long time
+without a network; a device started with that --nor brings them
 )";
 
 namespace {

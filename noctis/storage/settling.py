@@ -43,8 +43,12 @@ SELECT found.*
 ) found
 LIMIT :limit
 """)  # noqa: S608 - every part is a constant of the schema
+# Devices take turns: one that drains half a year keeps no other one's late epochs waiting.
 _NOTES: Final = text("""
-SELECT id FROM outbox WHERE device_id = ANY(:devices) ORDER BY id LIMIT :limit
+SELECT id
+  FROM (SELECT id, row_number() OVER (PARTITION BY device_id ORDER BY id) AS turn
+          FROM outbox WHERE device_id = ANY(:devices)) notes
+ ORDER BY turn, id LIMIT :limit
 """)
 _FORGET: Final = text("DELETE FROM outbox WHERE id = ANY(:notes)")
 _SINCE: Final = text("""
@@ -153,7 +157,7 @@ def _since(
 
 
 def _noted(connection: Connection, keys: Mapping[str, object]) -> Sequence[Row[Any]]:
-    """Return the unjudged epochs of the oldest notes; notes without any are forgotten."""
+    """Return the unjudged epochs of each device's oldest notes; those without are forgotten."""
     notes = connection.scalars(_NOTES, {**keys, "limit": NOTES_AT_ONCE}).all()
     while notes:
         rows = connection.execute(_NOTED, {**keys, "notes": notes}).all()

@@ -9,7 +9,7 @@ from noctis.epoch import Frame, Run
 from noctis.features import FEATURES, dequantise
 from noctis.identity import DeviceId
 from noctis.stages import Stage
-from noctis.storage import devices, epochs, predictions, tenants
+from noctis.storage import devices, epochs, predictions, settling, tenants
 from noctis.storage.engine import transaction
 from noctis.storage.errors import NotFoundError
 from noctis.storage.ingest import Received, ingest
@@ -457,3 +457,14 @@ def test_pages_merge_epochs_of_every_placement(home: Engine, start: datetime) ->
     ]
     begins = [row.epoch_start for row in whole]
     assert begins == sorted(begins)
+
+
+def test_a_device_that_drains_half_a_year_does_not_keep_anothers_late_epochs_waiting(
+    home: Engine, start: datetime
+) -> None:
+    day = start - timedelta(days=30)
+    drained = [frame(1 + n, 1, utc=day) for n in range(2 * settling.NOTES_AT_ONCE)]
+    send(home, *drained, backlog=True)
+    send(home, frame(1, 3, utc=day, stream=9), device=COT, backlog=True)
+    found = {one.stream: len(one) for one in look(home, model(home), limit=1)}
+    assert found == {STREAM: settling.NOTES_AT_ONCE - 1, 9: 3}

@@ -81,11 +81,21 @@ def test_what_a_look_finds_is_cut_so_that_no_job_spans_many_epochs() -> None:
 
 def test_portions_are_bounded_and_come_in_order() -> None:
     agenda = Agenda()
-    agenda.add([stretch(*range(1, 1000)), stretch(1, device=2), stretch(1, device=3)])
+    agenda.add([stretch(*range(1, 1000))])
     sizes = []
-    while portion := agenda.portion(epochs=REACH, jobs=2):
+    while portion := agenda.portion(epochs=300, jobs=2):
         sizes.append([len(job.seqs) for job in portion])
-    assert sizes == [[256], [256], [256], [231, 1], [1]]
+    assert sizes == [[256, 256], [256, 231]]
+    assert agenda.waiting == 0
+
+
+def test_a_long_drain_and_a_lone_late_epoch_take_turns() -> None:
+    agenda = Agenda()
+    agenda.add([stretch(*range(1, 1000)), stretch(5, device=2), stretch(6, device=3)])
+    order = []
+    while portion := agenda.portion(epochs=1, jobs=1):
+        order += [job.device_id for job in portion]
+    assert order == [1, 2, 3, 1, 1, 1]
     assert agenda.waiting == 0
 
 
