@@ -16,26 +16,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from bench.latency import Row
+from bench.live import GRACE_S, Live, answered, publishing
 from cli.embedded import Platform
 from cli.service import Service, device_program
 from cli.verdict import key_of, read_log
 from cli.witness import Witness
-from noctis import topics
-from noctis.ack import STORED, decode_ack
 from noctis.childproc import free_port
-from noctis.epoch import Frame, Run, encode_frame
-from noctis.features import COUNT
 from noctis.identity import DeviceId, app_username
-from noctis.mqtt import Link, Message, Session
 from noctis.storage import accounts, devices, tenants
 from noctis.storage.census import count
 from noctis.storage.engine import transaction
@@ -48,35 +41,7 @@ DRAINING: Final = DeviceId(TENANT, "old")
 APP: Final = "phone"
 FULL: Final = 544_320
 """189 days around the clock."""
-GRACE_S: Final = 20.0
 LONGEST_S: Final = 3600.0
-CODES: Final = np.full((1, COUNT), 7, np.int16)
-
-
-@dataclass(slots=True)
-class Live:
-    """A device that publishes one epoch at a time and notes when each was acknowledged."""
-
-    id: DeviceId
-    stream: int = field(default_factory=lambda: secrets.randbits(64))
-    sent: dict[int, float] = field(default_factory=dict)
-    acked: dict[int, float] = field(default_factory=dict)
-    run: Run = field(default_factory=lambda: Run(0, 0, 1, 0, int(time.time())))
-
-    async def hear(self, message: Message) -> None:
-        """Take an acknowledgement."""
-        now = time.time()
-        for part in decode_ack(message.payload).ranges:
-            if part.code == STORED:
-                for seq in range(part.first, part.first + part.count):
-                    self.acked.setdefault(seq, now)
-
-    async def publish(self, session: Session) -> None:
-        """Publish the next epoch."""
-        seq = len(self.sent) + 1
-        frame = Frame(self.stream, seq, 0, self.run, CODES, np.ones(1, np.bool_))
-        self.sent[seq] = time.time()
-        await session.publish(topics.up(self.id, "epochs"), encode_frame(frame))
 
 
 @dataclass(slots=True)
@@ -129,58 +94,18 @@ async def measure(
         passwords = _enrol(platform, [DRAINING, *(one.id for one in beds)])
         host, port = platform.broker_address
         with Witness(host, port, app=APP, tenant=TENANT, password=passwords[APP]) as app:
-            async with _publishing(beds, (host, port), passwords, pace_s):
+            async with publishing(beds, (host, port), passwords, pace_s):
                 await asyncio.sleep(alone_s)
                 began = time.time()
                 drain = _start(platform, folder, passwords[str(DRAINING)])
                 await _end(drain)
                 ended = time.time()
                 await asyncio.sleep(alone_s)
-            await _answered(beds)
+            await answered(beds)
             stages = dict(app.arrivals)
         drain.stop()
         lost, doubled = _judge(platform, folder / "log", beds)
     return Outcome(epochs, began, ended, beds, stages, lost, doubled)
-
-
-@asynccontextmanager
-async def _publishing(
-    beds: Sequence[Live], address: tuple[str, int], passwords: dict[str, str], pace_s: float
-) -> AsyncIterator[None]:
-    """Let the devices publish, spread over the pace, until the block ends."""
-
-    async def live(bed: Live, delay_s: float) -> None:
-        session = Session(
-            Link(*address, str(bed.id), passwords[str(bed.id)], receive_maximum=100),
-            subscriptions=[topics.ack(bed.id)],
-            handler=bed.hear,
-        )
-        running = asyncio.ensure_future(session.run())
-        await session.wait_ready()
-        due = asyncio.get_running_loop().time() + delay_s
-        try:
-            while not stopping.is_set():
-                await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
-                await bed.publish(session)
-                due += pace_s
-            await _answered([bed])
-        finally:
-            await session.stop(within_s=5.0)
-            await running
-
-    stopping = asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        for index, bed in enumerate(beds):
-            group.create_task(live(bed, pace_s * index / len(beds)))
-        yield
-        stopping.set()
-
-
-async def _answered(beds: Sequence[Live]) -> None:
-    """Wait until everything is acknowledged, but not for ever."""
-    deadline = time.time() + GRACE_S
-    while time.time() < deadline and any(one.sent.keys() - one.acked.keys() for one in beds):
-        await asyncio.sleep(0.05)
 
 
 def _enrol(platform: Platform, ids: Sequence[DeviceId]) -> dict[str, str]:
@@ -198,7 +123,8 @@ def _enrol(platform: Platform, ids: Sequence[DeviceId]) -> dict[str, str]:
 def _fill(nor: Path, epochs: int) -> None:
     owner = ["--tenant", TENANT, "--device", DRAINING.device]
     chip = ["--nor", str(nor), "--epochs", str(epochs), "--end", str(int(time.time()) - 3600)]
-    subprocess.run([device_program(), "fill", *owner, *chip], check=True, timeout=600)
+    fill = [device_program(), "fill", *owner, *chip]
+    subprocess.run(fill, check=True, timeout=600)  # noqa: S603 - our own program
 
 
 def _start(platform: Platform, folder: Path, password: str) -> Service:
