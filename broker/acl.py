@@ -40,6 +40,8 @@ _RIGHTS: Final = {
         f"write {ROOT}/down/+/+/command",
         # Retained messages of an erased device are cleared by empty ones.
         f"write {ROOT}/up/+/+/+/status",
+        f"write {ROOT}/down/+/+/config",
+        f"write {ROOT}/down/+/+/ota",
         f"write {ROOT}/app/+/+/stage",
         f"write {ROOT}/app/+/+/status",
         f"write {ROOT}/app/+/+/night",

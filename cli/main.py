@@ -5,7 +5,7 @@ from typing import Final
 
 import typer
 
-from cli import admin, demo_command, export, model, night, resend, retention, up
+from cli import admin, demo_command, erase, export, model, night, resend, retention, up
 from cli.output import complain
 from noctis.errors import NoctisError
 from noctis.telemetry import configure_logging
@@ -21,6 +21,8 @@ app: Final = typer.Typer(
 app.command("up")(up.up)
 app.command("demo")(demo_command.demo)
 app.command("migrate")(admin.migrate)
+app.command("erase")(erase.erase)
+app.command("erasure")(erase.erasure)
 app.command("export")(export.export)
 admin.tenant.command("retention")(retention.retention)
 admin.device.command("resend")(resend.resend)

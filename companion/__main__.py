@@ -5,7 +5,7 @@ import sys
 from companion.service import CONNECTIONS, Companion, link_of
 from noctis import faults
 from noctis.errors import NoctisError
-from noctis.replica import settings_of
+from noctis.replica import app_link, settings_of
 from noctis.settings import Settings
 from noctis.storage.database import Database
 from noctis.supervise import Service, run
@@ -27,7 +27,11 @@ def main() -> int:
 def _serve(settings: Settings) -> int:
     database = Database(settings, application="noctis-companion", connections=CONNECTIONS)
     companion = Companion(
-        link_of(settings), database, settings.shard_set, kept=settings.retention
+        link_of(settings),
+        database,
+        settings.shard_set,
+        apps=app_link(settings, "companion"),
+        kept=settings.retention,
     )
     service = Service(
         name="companion",

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from companion.commands import Commands
+from companion.erasure import Erasing
 from companion.keeper import NightKeeper
 from companion.listening import Ear, filters
 from companion.reports import Reports
@@ -42,16 +43,24 @@ class Companion:
     """Does its parts' duties for the devices of some shards."""
 
     def __init__(
-        self, link: Link, database: Database, shards: frozenset[int], *, kept: timedelta = KEPT
+        self,
+        link: Link,
+        database: Database,
+        shards: frozenset[int],
+        *,
+        apps: Link | None = None,
+        kept: timedelta = KEPT,
     ) -> None:
         reports = Reports(database)
         self.session = Session(link, subscriptions=filters(shards), handler=self._hear)
+        self.app_session = self.session if apps is None else Session(apps)
         commands = Commands(database, self.session, shards)
         self._ear = Ear(commands, reports)
         self._parts: tuple[Part, ...] = (
             NightKeeper(database, shards),
             Rollups(database),
             Retention(database, shards, kept=kept),
+            Erasing(database, self.session, self.app_session, shards),
             commands,
             reports,
         )
@@ -64,7 +73,8 @@ class Companion:
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.session.run())
+            for session in {self.session, self.app_session}:
+                group.create_task(session.run())
             for part in self._parts:
                 group.create_task(part.run())
 
@@ -73,4 +83,5 @@ class Companion:
 
     async def drain(self) -> None:
         """Finish what is in hand and leave the broker; what is undone waits in the database."""
-        await self.session.stop(within_s=DRAIN_S)
+        for session in {self.session, self.app_session}:
+            await session.stop(within_s=DRAIN_S)

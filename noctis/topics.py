@@ -12,9 +12,12 @@ __all__ = [
     "ack",
     "command",
     "parse_up",
+    "retained_for_apps",
+    "retained_of_device",
     "shard_of",
     "stage",
     "stages",
+    "tenant_status",
     "time",
     "up",
     "ups",
@@ -101,3 +104,19 @@ def stage(device: DeviceId) -> str:
 def stages(tenant: str) -> str:
     """Return the filter of the live stages of all devices of a tenant."""
     return f"{ROOT}/app/{check_tenant(tenant)}/+/stage"
+
+
+def tenant_status(tenant: str) -> str:
+    """Return the topic on which the platform tells a tenant's apps how it is."""
+    return f"{ROOT}/app/{check_tenant(tenant)}/status"
+
+
+def retained_of_device(device: DeviceId) -> tuple[str, ...]:
+    """Return the topics between a device and the services that keep their last message."""
+    return (up(device, "status"), f"{ROOT}/down/{device}/config", f"{ROOT}/down/{device}/ota")
+
+
+def retained_for_apps(device: DeviceId) -> tuple[str, ...]:
+    """Return the topics for apps that keep the last message on a device."""
+    own = (f"{ROOT}/app/{device}/{name}" for name in ("stage", "status", "night"))
+    return (*own, f"homeassistant/device/{device}/config")

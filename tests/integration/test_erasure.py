@@ -1,0 +1,444 @@
+"""Erasures leave nothing in any table and on no topic, and nothing of it comes back."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import Engine, select, text
+from typer.testing import CliRunner
+
+from broker.server import MosquittoServer
+from cli.main import app
+from companion.erasure import Erasing
+from noctis import topics
+from noctis.ack import DISPOSED, STORED
+from noctis.identity import DeviceId
+from noctis.mqtt import Session
+from noctis.settings import Settings
+from noctis.stages import Stage
+from noctis.storage import (
+    accounts,
+    commands,
+    dead_letters,
+    devices,
+    erasing,
+    erasures,
+    predictions,
+    tenants,
+)
+from noctis.storage.commands import Range
+from noctis.storage.database import Database
+from noctis.storage.engine import transaction
+from noctis.storage.errors import AlreadyExistsError, NotFoundError
+from noctis.storage.predictions import Prediction
+from tests.integration.broker_fixtures import (
+    Client,
+    link,
+    on_loop,
+    password_of,
+    until,
+)
+from tests.integration.broker_fixtures import (
+    accounts as broker_accounts,
+)
+from tests.integration.flash_fixtures import play_offline
+from tests.integration.test_ingestor import Running
+from tests.integration.test_storage_ingest import NOW, frame, send
+
+pytestmark = [pytest.mark.postgres, pytest.mark.broker]
+GONE, TWIN = DeviceId("quiet-house", "attic-room"), DeviceId("quiet-house", "twin-room")
+OTHER = DeviceId("loud-house", "attic-room")
+STREAM = {GONE: 1, TWIN: 2, OTHER: 3}
+_OWNED = text("""
+SELECT c.table_name FROM information_schema.columns c
+  JOIN information_schema.tables t USING (table_schema, table_name)
+ WHERE c.column_name = :column AND t.table_type = 'BASE TABLE' AND c.table_schema = 'public'
+ ORDER BY 1
+""")
+_ALL = text("""
+SELECT table_name FROM information_schema.tables
+ WHERE table_type = 'BASE TABLE' AND table_schema = 'public' ORDER BY 1
+""")
+# What no function of ours writes by itself here.
+_MORE = (
+    "INSERT INTO device_reports (device_id, body) VALUES (:device, '{}')",
+    "INSERT INTO rollup_notes (device_id, since, until) VALUES (:device, now(), now())",
+    "INSERT INTO moved_runs VALUES (:device, :stream, 9, now()) ON CONFLICT DO NOTHING",
+    """
+INSERT INTO epochs_hourly
+SELECT tenant_id, device_id, epoch_start, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+       0, 0, 0, 0
+  FROM epochs WHERE device_id = :device LIMIT 1""",
+    """
+INSERT INTO recordings (tenant_id, device_id, state, evening, time_zone, started_at, ended_at,
+                        hypnogram, epochs, missing, unstaged, moved, tib_min, out_of_bed_min,
+                        unscored_min, tst_min, wake_min, light_min, deep_min, rem_min)
+SELECT tenant_id, id, 'closed', now(), 'UTC', now(), now(), '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+       0, 0
+  FROM devices WHERE id = :device""",
+    "UPDATE recordings SET replaced_by = id, state = 'withdrawn' WHERE device_id = :device",
+)
+
+
+def fill(engine: Engine, who: DeviceId) -> int:
+    """Leave something of a device in every table; return its key."""
+    stream = STREAM[who]
+    send(engine, frame(1, 40, stream=stream), device=who, now=NOW)
+    send(
+        engine, frame(101, 9, run_seq=100, boot=2, utc=None, stream=stream), device=who, now=NOW
+    )
+    send(engine, frame(201, 9, run_seq=200, stream=stream), device=who, now=NOW, backlog=True)
+    with transaction(engine, 60) as connection:
+        key = devices.get(who.tenant, connection, who.device).id
+        model = predictions.model_id(connection, "stager", "1")
+        rows = [Prediction(key, stream, n, NOW, Stage.REM, None) for n in range(1, 41)]
+        predictions.store(connection, model, rows)
+        accounts.add(who.tenant, connection, str(who), "device", "secret")
+        commands.order_resend(who.tenant, connection, who.device, [Range(stream, 1, 9)])
+        dead_letters.put(
+            who.tenant,
+            connection,
+            who.device,
+            topic=topics.up(who, "epochs"),
+            reason="crc",
+            detail="",
+            payload=b"night",
+        )
+        for statement in _MORE:
+            connection.execute(text(statement), {"device": key, "stream": stream})
+    return key
+
+
+def traces(engine: Engine, column: str, key: int) -> set[str]:
+    """Return the tables with a row whose ``column`` is ``key``."""
+    with transaction(engine) as connection:
+        return {
+            table
+            for table in connection.scalars(_OWNED, {"column": column}).all()
+            if connection.scalar(
+                text(f"SELECT EXISTS (SELECT FROM {table} WHERE {column} = :key)"),  # noqa: S608
+                {"key": key},
+            )
+        }
+
+
+def tables_that_name(engine: Engine, *words: str) -> set[str]:
+    """Return the tables with a row in whose text any of the words stands."""
+    with transaction(engine) as connection:
+        return {
+            table
+            for table in connection.scalars(_ALL).all()
+            for word in words
+            if connection.scalar(
+                text(f"SELECT EXISTS (SELECT FROM {table} t WHERE t::text LIKE :word)"),  # noqa: S608
+                {"word": f"%{word}%"},
+            )
+        }
+
+
+def content(engine: Engine, key: int) -> dict[str, list[str]]:
+    """Return every row of a device, table by table."""
+    with transaction(engine) as connection:
+        return {
+            table: sorted(
+                connection.scalars(
+                    text(f"SELECT t::text FROM {table} t WHERE device_id = :key"),  # noqa: S608
+                    {"key": key},
+                )
+            )
+            for table in connection.scalars(_OWNED, {"column": "device_id"}).all()
+        }
+
+
+@dataclass
+class House:
+    """Three devices with something in every table, and retained messages of each."""
+
+    engine: Engine
+    url: str
+    broker: MosquittoServer
+    keys: dict[DeviceId, int] = field(default_factory=dict)
+
+    def ask(self, tenant: str, device: str | None, *, keep_device: bool = False) -> int:
+        with transaction(self.engine) as connection:
+            return erasures.request(
+                tenant, connection, device, by="admin", keep_device=keep_device
+            ).id
+
+    def get(self, number: int) -> erasures.Erasure:
+        with transaction(self.engine) as connection:
+            return erasures.get(connection, number)
+
+    def carry_out(self, *, turns: int = 2, again_s: float = 0.0) -> None:
+        """Let the companion's part take so many turns."""
+
+        async def main() -> None:
+            database = Database(Settings(database_url=SecretStr(self.url)), application="test")
+            session = Session(link(self.broker, "svc-companion-0"))
+            part = Erasing(database, session, session, frozenset(range(64)), again_s=again_s)
+            async with asyncio.TaskGroup() as group:
+                running = group.create_task(session.run())
+                await until(lambda: session.ready)
+                for _ in range(turns):
+                    await part._turn()
+                await session.stop()
+                running.cancel()
+            database.close()
+
+        on_loop(main)
+
+    def retained(self) -> set[str]:
+        """Return the topics with a retained message, as the broker delivers them."""
+        found: set[str] = set()
+        for user, filters in {
+            f"phone@{GONE.tenant}": [f"noctis/v1/app/{GONE.tenant}/#", "homeassistant/#"],
+            str(GONE): [f"noctis/v1/down/{GONE}/#"],
+            str(OTHER): [f"noctis/v1/down/{OTHER}/#"],
+            "svc-companion-0": ["noctis/v1/up/+/+/+/status"],
+        }.items():
+            with Client(self.broker.port, user) as client:
+                for one in filters:
+                    client.subscribe(one)
+                found |= set(client.topics())
+        return found
+
+
+@pytest.fixture
+def house(broker: MosquittoServer, engine: Engine, database_url: str) -> House:
+    users = [str(who) for who in (GONE, TWIN, OTHER)]
+    phone = f"phone@{GONE.tenant}"
+    broker.reload(broker_accounts(*users, phone))
+    with transaction(engine) as connection:
+        for who in (GONE, TWIN, OTHER):
+            if who != TWIN:
+                tenants.add(connection, who.tenant)
+            devices.add(who.tenant, connection, who.device)
+        accounts.add(GONE.tenant, connection, phone, "app", "secret")
+    made = House(engine, database_url, broker)
+    made.keys = {who: fill(engine, who) for who in (GONE, TWIN, OTHER)}
+    with Client(broker.port, "svc-companion-0") as companion:
+        for who in (GONE, TWIN, OTHER):
+            for topic in (*topics.retained_of_device(who), *topics.retained_for_apps(who)):
+                companion.publish(topic, b"{}", retain=True)
+        companion.publish(topics.tenant_status(GONE.tenant), b"{}", retain=True)
+    return made
+
+
+def of(who: DeviceId) -> set[str]:
+    return {*topics.retained_of_device(who), *topics.retained_for_apps(who)}
+
+
+def test_everything_of_a_device_goes_everywhere_and_nothing_of_others(house: House) -> None:
+    gone = house.keys[GONE]
+    owned = traces(house.engine, "device_id", gone)
+    with transaction(house.engine) as connection:
+        everything = set(connection.scalars(_OWNED, {"column": "device_id"}).all())
+    assert everything - owned == {"erasures"}, "let fill() leave something in these tables"
+    others = {who: content(house.engine, house.keys[who]) for who in (TWIN, OTHER)}
+    assert house.retained() >= of(GONE)
+
+    number = house.ask(GONE.tenant, GONE.device)
+    house.carry_out(turns=1)
+    assert house.get(number).state == "erased"
+    house.carry_out(turns=1)
+
+    done = house.get(number)
+    assert (done.state, done.subject, done.device_id) == ("done", None, gone)
+    assert {table for table, count in done.counts.items() if count} == {
+        *(owned - {"streams"}),
+        "dead_letters",
+    }
+    assert done.counts["epochs"] == 49
+    assert traces(house.engine, "device_id", gone) == {"erasures"}
+    assert tables_that_name(house.engine, str(GONE)) == set()
+    with transaction(house.engine) as connection:
+        with pytest.raises(NotFoundError):
+            devices.get(GONE.tenant, connection, GONE.device)
+        stream = connection.execute(text("SELECT * FROM streams WHERE stream = 1")).one()
+    assert (stream.device_id, stream.tenant_id) == (None, None)
+    assert stream.closed_at is not None
+    assert {who: content(house.engine, house.keys[who]) for who in others} == others
+    left = house.retained()
+    assert not left & of(GONE)
+    assert left >= {*topics.retained_for_apps(TWIN), topics.up(TWIN, "status")}
+    assert left >= {topics.up(OTHER, "status"), topics.tenant_status(GONE.tenant)}
+
+
+def test_from_the_moment_of_asking_nothing_comes_in(house: House) -> None:
+    house.ask(GONE.tenant, GONE.device)
+    late = frame(301, 5, run_seq=300, stream=STREAM[GONE])
+    assert send(house.engine, late, device=GONE)[0].code == DISPOSED
+    with transaction(house.engine) as connection:
+        active = {it.username for it in accounts.active(connection)}
+    assert str(GONE) not in active
+    assert {str(TWIN), str(OTHER)} <= active
+    house.carry_out()
+    for sender in (GONE, TWIN):
+        assert send(house.engine, late, device=sender)[0].code == DISPOSED
+    assert traces(house.engine, "device_id", house.keys[GONE]) == {"erasures"}
+
+
+def test_a_tenant_goes_with_its_devices_its_apps_and_its_name(house: House) -> None:
+    others = content(house.engine, house.keys[OTHER])
+    with transaction(house.engine) as connection:
+        dead_letters.put(
+            GONE.tenant, connection, "stranger", topic="", reason="crc", detail="", payload=b""
+        )
+        tenant = tenants.id_of(GONE.tenant, connection)
+    number = house.ask(GONE.tenant, None)
+    house.carry_out()
+    assert house.get(number).state == "done"
+    for who in (GONE, TWIN):
+        assert traces(house.engine, "device_id", house.keys[who]) == set()
+    assert traces(house.engine, "tenant_id", tenant) == {"erasures"}
+    assert tables_that_name(house.engine, GONE.tenant, TWIN.device) == set()
+    assert content(house.engine, house.keys[OTHER]) == others
+    assert house.retained() == {
+        topics.up(OTHER, "status"),
+        *(t for t in topics.retained_of_device(OTHER) if "/down/" in t),
+    }
+
+
+def test_what_was_written_between_the_two_looks_goes_too(house: House) -> None:
+    number = house.ask(GONE.tenant, GONE.device)
+    house.carry_out(turns=1)
+    with transaction(house.engine) as connection:
+        predictions.store(
+            connection,
+            1,
+            [Prediction(house.keys[GONE], 1, 7, NOW, Stage.REM, None)],
+        )
+        dead_letters.put(
+            GONE.tenant,
+            connection,
+            GONE.device,
+            topic="",
+            reason="revoked_device",
+            detail="",
+            payload=b"",
+        )
+    house.carry_out(turns=3, again_s=3600)
+    assert house.get(number).state == "erased"
+    house.carry_out(turns=1)
+    assert house.get(number).state == "done"
+    assert traces(house.engine, "device_id", house.keys[GONE]) == {"erasures"}
+    assert tables_that_name(house.engine, str(GONE)) == set()
+
+
+def test_an_erasure_that_is_cut_off_is_taken_up_where_it_was(house: House) -> None:
+    number = house.ask(GONE.tenant, GONE.device)
+    for _ in range(6):
+        with transaction(house.engine) as connection:
+            erasure = erasures.get(connection, number)
+            [subject] = erasing.subjects(connection, erasure)
+            gone = erasing.step(connection, erasure, subject, limit=5)
+            assert sum(gone.values()) <= 7
+    assert 40 > house.get(number).counts["epochs"] > 0
+    house.carry_out()
+    done = house.get(number)
+    assert (done.state, done.counts["epochs"], done.counts["predictions"]) == ("done", 49, 40)
+
+
+def test_a_kept_device_may_go_on_in_a_new_stream_alone(house: House) -> None:
+    number = house.ask(GONE.tenant, GONE.device, keep_device=True)
+    house.carry_out()
+    assert house.get(number).state == "done"
+    old = frame(1, 4, stream=STREAM[GONE])
+    assert send(house.engine, old, device=GONE)[0].code == DISPOSED
+    assert send(house.engine, frame(1, 4, stream=77), device=GONE)[0].code == STORED
+    with transaction(house.engine) as connection:
+        assert str(GONE) in {it.username for it in accounts.active(connection)}
+        count = connection.scalar(select(text("count(*) FROM epochs WHERE device_id = 1")))
+    assert count == 4
+    assert not house.retained() & of(GONE)
+
+
+def test_nobody_asks_twice_and_nobody_for_what_is_not_there(house: House) -> None:
+    house.ask(GONE.tenant, GONE.device)
+    with pytest.raises(AlreadyExistsError):
+        house.ask(GONE.tenant, GONE.device)
+    house.ask(GONE.tenant, None)
+    with pytest.raises(AlreadyExistsError):
+        house.ask(GONE.tenant, TWIN.device)
+    with pytest.raises(NotFoundError):
+        house.ask(OTHER.tenant, TWIN.device)
+    with pytest.raises(NotFoundError):
+        house.ask("nobody", None)
+
+
+def test_the_command_asks_before_it_erases(house: House) -> None:
+    def run(*arguments: str, typed: str | None = None) -> tuple[int, str]:
+        environment = {"NOCTIS_DATABASE_URL": house.url}
+        done = CliRunner().invoke(app, arguments, env=environment, input=typed)
+        return done.exit_code, done.stdout
+
+    assert run("erase", str(GONE))[0] != 0  # nobody sits there
+    assert json.loads(run("erasure", "--json")[1]) == []
+    code, said = run("erase", str(GONE), "--yes", "--json")
+    assert code == 0
+    asked = json.loads(said)
+    assert (asked["state"], asked["subject"]) == ("requested", str(GONE))
+    house.carry_out()
+    code, said = run("erasure", str(asked["erasure"]), "--json")
+    shown = json.loads(said)
+    assert (code, shown["state"], shown["subject"]) == (0, "done", None)
+    assert shown["counts"]["epochs"] == 49
+    assert f"erasure {asked['erasure']} of a device: done" in run("erasure")[1]
+
+
+@pytest.fixture
+def ingestor(house: House, tmp_path: Path) -> Iterator[Running]:
+    process = Running(house.broker.port, house.url, tmp_path / "ingestor.log")
+    yield process
+    process.child.kill()
+
+
+def test_a_device_that_sends_all_its_flash_again_is_told_to_forget_it(
+    house: House, ingestor: Running, tmp_path: Path
+) -> None:
+    played = play_offline(GONE, tmp_path, "--hours", 3)
+    flash = tmp_path / f"{GONE.device}.nor"
+    before = flash.read_bytes()
+
+    def deliver(name: str) -> None:
+        """Let the device send what its flash holds, until nothing is left to send."""
+        program = Path(sys.executable).with_name("noctis-device")
+        names = ["--tenant", GONE.tenant, "--device", GONE.device, "--port"]
+        files = ["--nor", str(flash), "--log", str(tmp_path / name)]
+        night = ["--hours", "0.02", "--speed", "max", "--once"]
+        environment = {**os.environ, "NOCTIS_DEVICE_PASSWORD": password_of(str(GONE))}
+        subprocess.run(
+            [program, *names, str(house.broker.port), *files, *night],
+            env=environment,
+            check=True,
+            capture_output=True,
+            timeout=90,
+        )
+
+    deliver("first.jsonl")
+    stream = int(played.log[0]["stream"], 16)
+    with transaction(house.engine) as connection:
+        count = connection.scalar(
+            text("SELECT count(*) FROM epochs WHERE stream = :s"),
+            {"s": stream - (stream >> 63 << 64)},
+        )
+    assert count >= len(played.log)
+    disposed = ingestor.metric("noctis_ingest_disposed_total")
+
+    number = house.ask(GONE.tenant, GONE.device, keep_device=True)
+    house.carry_out()
+    assert house.get(number).state == "done"
+    # The same chip, as it was before anything of it was acknowledged.
+    with flash.open("r+b") as chip:
+        chip.write(before)
+    deliver("second.jsonl")
+    assert ingestor.metric("noctis_ingest_disposed_total") - disposed >= len(played.log)
+    assert traces(house.engine, "device_id", house.keys[GONE]) == {"erasures"}
+    assert ingestor.metric("noctis_ingest_dead_letters_total") == 0
