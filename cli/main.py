@@ -5,7 +5,7 @@ from typing import Final
 
 import typer
 
-from cli import admin, demo_command, erase, export, model, night, resend, retention, up
+from cli import admin, demo_command, erase, export, model, night, resend, retention, storage, up
 from cli.output import complain
 from noctis.errors import NoctisError
 from noctis.telemetry import configure_logging
@@ -32,6 +32,7 @@ app.add_typer(admin.app, name="app")
 app.add_typer(admin.service, name="service")
 app.add_typer(night.app, name="night")
 app.add_typer(model.app, name="model")
+app.add_typer(storage.app, name="storage")
 
 
 def main() -> None:

@@ -1,16 +1,21 @@
 """On a real TimescaleDB: upgrades, compression, late frames, rollups."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sqlalchemy import Engine, text
+from typer.testing import CliRunner
 
+from cli.main import app
 from noctis.epoch import Frame, Run
+from noctis.errors import StorageError
 from noctis.features import COUNT
 from noctis.identity import DeviceId
-from noctis.storage import devices, epochs, migrate, tenants, timescale
+from noctis.storage import devices, epochs, migrate, policies, tenants, timescale
 from noctis.storage.engine import transaction
 from noctis.storage.ingest import Received, Verdict, ingest
 from noctis.storage.timescale import Edition, edition
@@ -141,6 +146,61 @@ def test_a_version_that_loses_rows_is_refused(
     monkeypatch.setattr(timescale, "OLDEST", (99, 0, 0))
     with (
         transaction(engine) as connection,
-        pytest.raises(timescale.StorageError, match="loses rows"),
+        pytest.raises(StorageError, match="loses rows"),
     ):
         timescale.enable(connection)
+
+
+def test_policies_are_read_and_changed_and_saying_the_same_again_changes_nothing(
+    engine: Engine,
+) -> None:
+    days, hours = (lambda n: timedelta(days=n)), (lambda n: timedelta(hours=n))
+    usual = policies.Window(days(2), hours(2), hours(1))
+    other = policies.Window(days(5), hours(3), hours(2))
+    with transaction(engine, 60) as connection:
+        if edition(connection) is not Edition.FULL:
+            pytest.skip("the Apache edition has no policies")
+        assert policies.read(connection) == policies.Policies(days(7), days(14), usual)
+        assert policies.set_compression(connection, days(21))
+        assert policies.set_chunk_interval(connection, days(3))
+        assert policies.set_refresh(connection, other)
+    with transaction(engine, 60) as connection:
+        assert policies.read(connection) == policies.Policies(days(3), days(21), other)
+        assert not policies.set_compression(connection, days(21))
+        assert not policies.set_chunk_interval(connection, days(3))
+        assert not policies.set_refresh(connection, other)
+    with transaction(engine) as connection:
+        with pytest.raises(StorageError, match="cannot be compressed after 3:00:00"):
+            policies.set_compression(connection, hours(3))
+        with pytest.raises(StorageError, match="cannot hold 999 days"):
+            policies.set_chunk_interval(connection, days(999))
+        with pytest.raises(StorageError, match="cannot be refreshed"):
+            policies.set_refresh(connection, replace(other, since=hours(4)))
+
+
+def test_the_command_line_shows_chunks_and_changes_policies(
+    engine: Engine, timescale_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sender = Sender(engine)
+    for number in range(4):
+        sender.send(sender.frame(number), backlog=True)
+    sender.compress()
+    catch_up(engine, datetime.now(UTC))
+    engine.dispose()
+    monkeypatch.setenv("NOCTIS_DATABASE_URL", timescale_url)
+    run = CliRunner()
+    var = ["--var", str(tmp_path)]
+    changed = run.invoke(app, ["storage", "set", "--compress-after", "9d", *var])
+    assert "chunks are compressed after 9d" in changed.stdout
+    shown = json.loads(run.invoke(app, ["storage", "show", "--json", *var]).stdout)
+    assert shown["edition"] == "timescale"
+    assert shown["policies"]["compress_after"] == 9 * 86_400
+    chunks = {chunk["table"]: chunk for chunk in shown["chunks"]}
+    assert chunks["epochs"]["is_compressed"]
+    assert {chunk["bytes"] > 0 for chunk in shown["chunks"]} == {True}
+    assert {it["name"] for it in shown["runs"]} >= {"policy_compression"}
+    assert shown["compressed"][0] > shown["compressed"][1] > 0
+    told = run.invoke(app, ["storage", "show", *var])
+    assert told.exit_code == 0
+    for part in ("TimescaleDB 2.", "epochs_hourly", "compression made", "refresh_"):
+        assert part in told.stdout
