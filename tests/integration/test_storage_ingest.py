@@ -259,6 +259,7 @@ def test_an_empty_batch_is_nothing(connection: Connection) -> None:
     assert ingest(connection, []) == []
 
 
+@pytest.mark.usefixtures("several_connections")
 @pytest.mark.parametrize("known", ["nothing", "streams", "runs"])
 @pytest.mark.parametrize("backlog", [(False, False), (False, True), (True, True)])
 def test_ingestors_that_race_for_the_same_frames_store_each_epoch_once(
