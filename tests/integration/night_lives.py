@@ -25,6 +25,9 @@ from noctis.storage.timeline import NO_STAGE, Timeline
 EVENING = datetime(2026, 3, 27, 18, tzinfo=UTC)
 """Two nights before the clocks of Berlin change."""
 
+RECEIVED = EVENING + timedelta(days=9)
+"""When frames come, if nobody says otherwise."""
+
 
 @dataclass
 class Stretch:
@@ -67,9 +70,10 @@ class Life:
     def frames(self, size: int = 64) -> list[Frame]:
         return [frame for it in self.stretches for frame in it.frames(self.stream, size)]
 
-    def store(self, connection: Connection, frames: Sequence[Frame]) -> None:
+    def store(
+        self, connection: Connection, frames: Sequence[Frame], now: datetime = RECEIVED
+    ) -> None:
         """Ingest frames as they come, late or not."""
-        now = EVENING + timedelta(days=9)
         letters = [Received(self.device, frame, backlog=True) for frame in frames]
         assert {verdict.code for verdict in ingest(connection, letters, now=now)} == {0}
         for frame in frames:

@@ -10,18 +10,18 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from companion.keeper import keep
 from companion.nights import find
 from noctis.figures import figures
 from noctis.identity import DeviceId
-from noctis.storage import devices, marks, predictions, recordings, tenants
+from noctis.storage import devices, marks, predictions, recordings, tenants, timeline
 from noctis.storage.engine import create, transaction
-from noctis.storage.marks import StaleDevice
+from noctis.storage.errors import NotFoundError
 from noctis.storage.recordings import Recording
 from tests.integration.conftest import fresh_database
-from tests.integration.night_lives import EVENING, Life, stretches
+from tests.integration.night_lives import EVENING, RECEIVED, Life, Stretch, stretches
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(600)]
 
@@ -108,7 +108,7 @@ def play(engine: Engine, life: Life, draw: random.Random) -> None:
             elif what < 0.8 and life.judged:
                 life.judge(connection, draw.sample(sorted(life.judged), 1), life.models[1])
         if draw.random() < 0.5:
-            turn(engine, life, EVENING + timedelta(days=9), killed=draw.random() < 0.3)
+            turn(engine, life, RECEIVED, killed=draw.random() < 0.3)
         if draw.random() < 0.15:
             run, hours = life.run_of(batch[0]), draw.choice((-30, -1, 0, 1, 5))
             with transaction(engine) as connection:
@@ -121,8 +121,7 @@ def finish(engine: Engine, life: Life) -> list[Recording]:
         life.judge(connection, life.waiting(), life.models[0])
     while turn(engine, life, LATER):
         pass
-    with transaction(engine) as connection:
-        return recordings.list_of("home", connection, life.device.device)[::-1]
+    return nights_of(engine, life)
 
 
 @settings(max_examples=20, deadline=None, database=None)
@@ -139,5 +138,171 @@ def test_any_order_of_arrival_ends_in_the_nights_of_the_pure_function(
     assert [it.figures for it in kept] == [figures(it.codes) for it in expected]
 
 
-def stale(life: Life) -> StaleDevice:
-    return StaleDevice(life.key, life.device, ZONE)
+def of(engine: Engine, *made: Stretch) -> Life:
+    """Return a device of its own that makes these runs."""
+    life = born(engine, random.Random(0))  # noqa: S311 - test data
+    life.stretches = list(made)
+    return life
+
+
+def asleep(run_seq: int, epochs: int, *, minutes: float, known: bool = True) -> Stretch:
+    """Return a run of epochs in bed that begins so many minutes after the evening."""
+    behind = timedelta(minutes=minutes)
+    utc = EVENING + behind if known else None
+    return Stretch(run_seq, 1, int(behind.total_seconds()), utc, [True] * epochs)
+
+
+def arrive(engine: Engine, life: Life, *runs: Stretch, now: datetime = RECEIVED) -> None:
+    """Let all frames of these runs be stored and judged."""
+    with transaction(engine, 60) as connection:
+        frames = [frame for run in runs for frame in run.frames(life.stream, 64)]
+        life.store(connection, frames, now)
+        life.judge(connection, life.waiting(), 1)
+
+
+def nights_of(engine: Engine, life: Life) -> list[Recording]:
+    with transaction(engine) as connection:
+        return recordings.list_of("home", connection, life.device.device)[::-1]
+
+
+def test_late_epochs_that_bridge_two_nights_make_them_one(home: Engine) -> None:
+    first = asleep(0, 100, minutes=0)
+    bridge = asleep(101, 100, minutes=50)
+    second = asleep(202, 100, minutes=100)
+    life = of(home, first, bridge, second)
+    arrive(home, life, first, second)
+    turn(home, life, RECEIVED)
+    early, late = nights_of(home, life)
+    arrive(home, life, bridge)
+    turn(home, life, RECEIVED)
+    [whole] = nights_of(home, life)
+    assert (whole.id, whole.revision, whole.missing) == (early.id, early.revision + 1, 0)
+    assert whole.figures.tib_min == 150
+    with transaction(home) as connection:
+        gone = recordings.get("home", connection, late.id)
+    assert (gone.night.state, gone.replaced_by) == ("withdrawn", early.id)
+    assert gone.revision == late.revision + 1
+
+
+def test_a_night_closes_by_time_alone_and_is_reopened_by_a_sleeper_who_goes_on(
+    home: Engine,
+) -> None:
+    first, later = asleep(0, 100, minutes=0), asleep(101, 100, minutes=60)
+    life = of(home, first, later)
+    arrive(home, life, first)
+    states = []
+    for minutes in (0, 14, 16):
+        turn(home, life, RECEIVED + timedelta(minutes=minutes))
+        states.append(nights_of(home, life)[0].night.state)
+    assert states == ["open", "open", "closed"]
+    again = RECEIVED + timedelta(hours=5)
+    arrive(home, life, later, now=again)
+    turn(home, life, again)
+    [night] = nights_of(home, life)
+    assert (night.night.state, night.revision) == ("open", 3)
+    turn(home, life, again + timedelta(minutes=15))
+    [night] = nights_of(home, life)
+    assert (night.night.state, night.revision) == ("closed", 4)
+
+
+def test_epochs_whose_time_nobody_knows_are_of_no_night_until_an_anchor_tells_it(
+    home: Engine,
+) -> None:
+    unknown = asleep(0, 100, minutes=0, known=False)
+    anchor = asleep(101, 100, minutes=55)
+    life = of(home, unknown, anchor)
+    arrive(home, life, unknown)
+    turn(home, life, RECEIVED)
+    assert nights_of(home, life) == []
+    arrive(home, life, anchor)
+    turn(home, life, RECEIVED)
+    [night] = nights_of(home, life)
+    assert night.night.started_at == EVENING
+    assert night.night.moved == 100
+
+
+def test_an_anchor_that_the_settler_did_not_see_is_looked_at_again(home: Engine) -> None:
+    unknown = asleep(0, 100, minutes=0, known=False)
+    anchor = asleep(101, 100, minutes=50)
+    life = of(home, unknown, anchor)
+    with transaction(home, 60) as connection:
+        life.store(connection, unknown.frames(life.stream, 64))
+    now = datetime.now(UTC)
+    with transaction(home, 60) as settler:
+        life.judge(settler, life.waiting(), 1)
+        arrive(home, life, anchor)
+        turn(home, life, now)
+    turn(home, life, now)
+    [night] = nights_of(home, life)
+    assert night.unstaged > 50
+    turn(home, life, now + 2 * marks.RIPE)
+    [night] = nights_of(home, life)
+    assert night.unstaged < 50
+    assert not turn(home, life, now + 3 * marks.RIPE)
+
+
+def test_a_mark_that_changes_while_a_night_is_found_stays(home: Engine) -> None:
+    first, later = asleep(0, 60, minutes=0), asleep(61, 60, minutes=40)
+    life = of(home, first, later)
+    arrive(home, life, first)
+    with transaction(home, 60) as companion:
+        seen = marks.of_device(companion, life.key)
+        arrive(home, life, later)
+        marks.clear(companion, life.key, seen)
+    with transaction(home, 60) as companion:
+        [left] = marks.of_device(companion, life.key)
+        marks.clear(companion, life.key, [left])
+        assert marks.of_device(companion, life.key) == []
+    assert left.until > seen[0].until
+
+
+def test_a_mark_is_left_for_new_predictions_alone(home: Engine) -> None:
+    only = asleep(0, 60, minutes=0)
+    life = of(home, only)
+    arrive(home, life, only)
+    turn(home, life, RECEIVED)
+    with transaction(home, 60) as connection:
+        life.judge(connection, sorted(life.stored), 1)
+        assert marks.of_device(connection, life.key) == []
+        life.judge(connection, sorted(life.stored)[:1], 2)
+        assert len(marks.of_device(connection, life.key)) == 1
+
+
+def test_nobody_sees_another_tenants_nights(home: Engine) -> None:
+    only = asleep(0, 60, minutes=0)
+    life = of(home, only)
+    arrive(home, life, only)
+    turn(home, life, RECEIVED)
+    [night] = nights_of(home, life)
+    with transaction(home) as connection:
+        tenants.add(connection, "hotel")
+        devices.add("hotel", connection, life.device.device)
+        assert recordings.list_of("hotel", connection, life.device.device) == []
+        with pytest.raises(NotFoundError, match="night list"):
+            recordings.get("hotel", connection, night.id)
+        assert recordings.get("home", connection, night.id) == night
+
+
+def test_epochs_stand_where_the_view_of_the_time_line_puts_them(home: Engine) -> None:
+    compared = 0
+    for seed in range(8):
+        draw = random.Random(seed)  # noqa: S311 - test data
+        life = born(home, draw)
+        with transaction(home, 60) as connection:
+            life.store(connection, life.frames())
+            for run in draw.sample(life.stretches, len(life.stretches) // 2):
+                life.shift(connection, run, timedelta(minutes=draw.choice((-90, 7, 600))))
+            since = EVENING + timedelta(hours=draw.choice((-99, 0, 5)), seconds=17)
+            until = since + timedelta(hours=draw.choice((3, 200)))
+            query = (
+                "SELECT epoch_start, in_bed FROM epoch_timeline WHERE device_id = :device "
+                "AND placement <> 'estimated' AND epoch_start >= :since "
+                "AND epoch_start < :until ORDER BY epoch_start, stream, seq"
+            )
+            span = {"device": life.key, "since": since, "until": until}
+            expected = [tuple(row) for row in connection.execute(text(query), span)]
+            found = timeline.read(connection, life.key, since, until)
+        starts = [timeline.moment(it) for it in found.start.tolist()]
+        assert list(zip(starts, found.in_bed.tolist(), strict=True)) == expected
+        compared += len(expected)
+    assert compared > 1000
