@@ -13,7 +13,7 @@ from noctis.errors import ConfigurationError, IdentityError
 from noctis.identity import SERVICE_PREFIX, DeviceId, app_username, check_name
 from noctis.topics import ROOT
 
-__all__ = ["Account", "render_acl", "render_passwords"]
+__all__ = ["Account", "render_acl", "render_passwords", "rights"]
 
 _HASH: Final = re.compile(r"\$7\$[1-9][0-9]{0,8}\$[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+")
 
@@ -71,6 +71,17 @@ class Account(Protocol):
     @property
     def password_hash(self) -> str:
         """Mosquitto's own format, ``$7$<iterations>$<salt>$<PBKDF2-SHA512>``."""
+
+
+def rights(username: str) -> tuple[str, ...]:
+    """Return what an account may do, as ``read <filter>`` and ``write <filter>``.
+
+    Raises ConfigurationError for a user name that is no device, app or service.
+    """
+    if "/" not in username:
+        return _topics(username)
+    _topics(username)
+    return (f"write {ROOT}/up/+/{username}/+", f"read {ROOT}/down/{username}/+")
 
 
 def render_passwords(accounts: Iterable[Account]) -> str:

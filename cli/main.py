@@ -5,7 +5,19 @@ from typing import Final
 
 import typer
 
-from cli import admin, demo_command, erase, export, model, night, resend, retention, storage, up
+from cli import (
+    admin,
+    cluster,
+    demo_command,
+    erase,
+    export,
+    model,
+    night,
+    resend,
+    retention,
+    storage,
+    up,
+)
 from cli.output import complain
 from noctis.errors import NoctisError
 from noctis.telemetry import configure_logging
@@ -30,6 +42,7 @@ app.add_typer(admin.tenant, name="tenant")
 app.add_typer(admin.device, name="device")
 app.add_typer(admin.app, name="app")
 app.add_typer(admin.service, name="service")
+app.add_typer(cluster.app, name="cluster")
 app.add_typer(night.app, name="night")
 app.add_typer(model.app, name="model")
 app.add_typer(storage.app, name="storage")

@@ -24,6 +24,7 @@ __all__ = ["Connection"]
 _log = structlog.get_logger(__name__)
 
 _FAILURE: Final = 0x80
+_PORTION: Final = 32
 _SESSION_TAKEN_OVER: Final = 0x8E
 
 
@@ -83,26 +84,28 @@ class Connection:
             self._opening = None
 
     async def subscribe(self, filters: Sequence[str], *, within_s: float) -> None:
-        """Subscribe with QoS 1; raises BrokerError when the broker refuses one of them."""
-        if not filters:
-            return
-        await self._pass("mqtt.subscribe")
-        mid = self._client.subscribe([Subscription(it, qos=1) for it in filters])
-        codes = await self._answer(mid, "SUBSCRIBE", within_s=within_s)
-        refused = [it for it, code in zip(filters, codes, strict=True) if code >= _FAILURE]
-        if refused:
-            message = f"the broker refuses {self._link.username} the topics {refused}"
-            raise BrokerError(message, hint="check the ACL")
+        """Subscribe; raises BrokerError when the broker refuses one of the filters.
+
+        ``within_s`` is the deadline of each portion: a RabbitMQ cluster takes its time.
+        """
+        qos = self._link.subscribed_qos
+        for part in _portions(filters):
+            await self._pass("mqtt.subscribe")
+            mid = self._client.subscribe([Subscription(it, qos=qos) for it in part])
+            codes = await self._answer(mid, "SUBSCRIBE", within_s=within_s)
+            refused = [it for it, code in zip(part, codes, strict=True) if code >= _FAILURE]
+            if refused:
+                message = f"the broker refuses {self._link.username} the topics {refused}"
+                raise BrokerError(message, hint="check the ACL")
 
     async def unsubscribe(self, filters: Sequence[str], *, within_s: float) -> None:
         """End subscriptions that the session may have kept from earlier connections."""
-        if not filters:
-            return
         if self._link.version == 4:  # noqa: PLR2004 - MQTT's own name
             # RabbitMQ 3.x ends only what this connection itself subscribed.
             await self.subscribe(filters, within_s=within_s)
-        mid = self._client.unsubscribe(list(filters))
-        await self._answer(mid, "UNSUBSCRIBE", within_s=within_s)
+        for part in _portions(filters):
+            mid = self._client.unsubscribe(part)
+            await self._answer(mid, "UNSUBSCRIBE", within_s=within_s)
 
     async def _answer(self, mid: int, request: str, *, within_s: float) -> Sequence[int]:
         """Return the broker's answer to a request; raises BrokerError where none comes."""
@@ -242,3 +245,8 @@ class Connection:
                 self._let_go([message], done=False)
             else:
                 then([message])
+
+
+def _portions(filters: Sequence[str]) -> list[list[str]]:
+    starts = range(0, len(filters), _PORTION)
+    return [list(filters[start : start + _PORTION]) for start in starts]

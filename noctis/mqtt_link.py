@@ -90,6 +90,15 @@ class Link:
     will: Will | None = None
     others: tuple[Address, ...] = ()
 
+    @property
+    def subscribed_qos(self) -> int:
+        """The QoS of what is subscribed: 1, but 0 with MQTT 3.1.1 and no kept session.
+
+        A RabbitMQ cluster would keep its queue on one node, and lock the account out while
+        that node is away.
+        """
+        return 0 if self.version == 4 and not self.session_expiry_s else 1  # noqa: PLR2004
+
     def at(self, connection: int) -> Self:
         """Return the link of connection number 1, 2, …: each goes to the next node."""
         nodes = (Address(self.host, self.port), *self.others)

@@ -61,7 +61,8 @@ def addresses(hosts: str, port: int) -> Sequence[Address]:
     """
     found = []
     for text in hosts.split(","):
-        host, _, own = text.strip().partition(":")
+        is_ipv6 = text.count(":") > 1
+        host, _, own = (text.strip(), "", "") if is_ipv6 else text.strip().partition(":")
         if not host or (own and not own.isdecimal()):
             message = f"{hosts!r} names no broker"
             raise ConfigurationError(message, hint="write it as host, host:port or a,b:1884")

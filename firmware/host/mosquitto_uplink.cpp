@@ -35,7 +35,11 @@ void MosquittoUplink::Deleter::operator()(mosquitto* client) const {
 }
 
 MosquittoUplink::MosquittoUplink(Settings settings, Events events)
-    : settings_(std::move(settings)), events_(std::move(events)), backoff_s_(kLeastBackoffS) {
+    : settings_(std::move(settings)),
+      events_(std::move(events)),
+      brokers_(parse_addresses(settings_.host, settings_.port)),
+      backoff_s_(kLeastBackoffS) {
+  broker_ = random_() % brokers_.size();
   const std::string id = settings_.tenant + "/" + settings_.device;
   up_prefix_ = "noctis/v1/up/" + std::to_string(shard_of(id)) + "/" + id + "/";
   down_prefix_ = "noctis/v1/down/" + id + "/";
@@ -55,6 +59,8 @@ void MosquittoUplink::connect(double now_s) {
   static unsigned connections = 0;
   broken_ = false;
   connection_ = ++connections;
+  broker_ = (broker_ + 1) % brokers_.size();
+  const Address& broker = brokers_[broker_];
   give_up_at_s_ = now_s + kConnectS;
   // A new client each time: messages of the last connection must not come again, the spool
   // knows better what is missing.
@@ -71,12 +77,12 @@ void MosquittoUplink::connect(double now_s) {
                      static_cast<int>(will.size()), will.data(), 1, true);
   mosquitto_int_option(client_.get(), MOSQ_OPT_TCP_NODELAY, 1);
   set_callbacks();
-  const int result = mosquitto_connect_async(client_.get(), settings_.host.c_str(),
-                                             settings_.port, kKeepAliveS);
+  const int result =
+      mosquitto_connect_async(client_.get(), broker.host.c_str(), broker.port, kKeepAliveS);
   if (result != MOSQ_ERR_SUCCESS && result != MOSQ_ERR_CONN_PENDING) {
     const int why = errno;
-    complain("no connection to the broker " + settings_.host + ":" +
-             std::to_string(settings_.port) + ": " +
+    complain("no connection to the broker " + broker.host + ":" + std::to_string(broker.port) +
+             ": " +
              (result == MOSQ_ERR_ERRNO ? std::strerror(why) : mosquitto_strerror(result)) +
              "; trying on");
     broken_ = true;
@@ -114,7 +120,9 @@ void MosquittoUplink::connected(int code) {
     broken_ = true;
     return;
   }
-  if (mosquitto_subscribe(client_.get(), nullptr, (down_prefix_ + "+").c_str(), 1) != 0) {
+  // QoS 0: the session ends with the connection, so nothing is kept for it anyway; and in a
+  // RabbitMQ cluster a queue of QoS 1 would lie on one node, and lock the device out with it.
+  if (mosquitto_subscribe(client_.get(), nullptr, (down_prefix_ + "+").c_str(), 0) != 0) {
     broken_ = true;
   }
 }
@@ -176,8 +184,8 @@ double MosquittoUplink::service(double now_s) {
   if (client_ && !broken_) {
     broken_ = mosquitto_loop_misc(client_.get()) != MOSQ_ERR_SUCCESS;
     if (!up_ && now_s > give_up_at_s_) {
-      complain("the broker " + settings_.host + ":" + std::to_string(settings_.port) +
-               " does not answer; trying on");
+      complain("the broker " + brokers_[broker_].host + ":" +
+               std::to_string(brokers_[broker_].port) + " does not answer; trying on");
       broken_ = true;
     }
   }

@@ -6,7 +6,9 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <vector>
 
+#include "addresses.hpp"
 #include "link.hpp"
 #include "noctis/uplink.hpp"
 
@@ -18,7 +20,7 @@ namespace noctis::host {
 class MosquittoUplink : public Uplink {
  public:
   struct Settings {
-    std::string host;
+    std::string host;  // of one broker, or a cluster's nodes: see parse_addresses
     int port;
     std::string tenant;
     std::string device;
@@ -72,6 +74,8 @@ class MosquittoUplink : public Uplink {
 
   Settings settings_;
   Events events_;
+  std::vector<Address> brokers_;  // each connection goes to the next one
+  std::size_t broker_ = 0;
   std::string up_prefix_;
   std::string down_prefix_;
   std::unique_ptr<mosquitto, Deleter> client_;

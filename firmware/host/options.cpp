@@ -7,6 +7,8 @@
 #include <map>
 #include <string_view>
 
+#include "addresses.hpp"
+
 namespace noctis::host {
 
 const char* const kUsage =
@@ -44,7 +46,7 @@ What befalls it (drawn from --seed, on the night's own time)
   --drop-link N         the link is lost N times an hour (mean), for 0.5 s to 10 min (0)
   --power-cuts N        the power is cut N times an hour (mean), for 1 s to 2 min (0)
 The broker
-  --host H, --port P    (127.0.0.1, 1883)
+  --host H, --port P    (127.0.0.1, 1883); a cluster's nodes as --host a:1883,b:1883
   --password-file F     the password, or lines "tenant/device:password";
                         without it the variable NOCTIS_DEVICE_PASSWORD
 
@@ -130,7 +132,12 @@ std::map<std::string_view, Reader> readers(Options& options) {
   return {
       {"--tenant", text_into(options.tenant)},
       {"--device", text_into(options.device)},
-      {"--host", text_into(options.host)},
+      {"--host",
+       {[&options](const std::string& text) {
+          options.host = text;
+          return !parse_addresses(text, 1).empty();
+        },
+        "a host, or a cluster's nodes as a:1883,b:1883"}},
       {"--password-file", text_into(options.password_file)},
       {"--nor", text_into(options.nor)},
       {"--log", text_into(options.log)},

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "addresses.hpp"
 #include "options.hpp"
 
 using namespace noctis::host;
@@ -111,4 +112,23 @@ TEST_CASE("what is wrong is named, with what would be right") {
   std::string error;
   CHECK_FALSE(parse({"--tenant", "t1", "--device", "d1"}, error));
   CHECK(error.find("--nor FILE and --log FILE are needed") != std::string::npos);
+}
+
+TEST_CASE("a cluster is named by its nodes") {
+  const auto names = [](const char* text) {
+    std::string told;
+    for (const Address& broker : parse_addresses(text, 9)) {
+      told += broker.host + "/" + std::to_string(broker.port) + " ";
+    }
+    return told;
+  };
+  CHECK(names("a") == "a/9 ");
+  CHECK(names("a:1883,b,c:1") == "a/1883 b/9 c/1 ");
+  CHECK(names("::1") == "::1/9 ");
+  for (const char* wrong : {"", "a,", ",a", "a:", "a:0", "a:65536", "a:1x", ":1"}) {
+    CHECK_MESSAGE(names(wrong).empty(), wrong);
+    std::string error;
+    CHECK_FALSE(parse(enough_and({"--host", wrong}), error));
+    CHECK(error.find("--host needs") == 0);
+  }
 }

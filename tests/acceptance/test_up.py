@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from noctis.childproc import free_port
@@ -133,6 +134,27 @@ def test_a_newcomer_sees_epochs_stages_and_nights_and_finds_them_again(folder: P
         bearer = token(run["api"], account)
         again = wait_for_predictions(run["api"], bearer, "bedroom", len(first))
     assert again[: len(first)] == first
+
+
+def services(url: str) -> set[str]:
+    """Return the services' accounts that may connect."""
+    query = "SELECT username FROM accounts WHERE kind = 'service' AND revoked_at IS NULL"
+    with psycopg.connect(url, connect_timeout=10) as connection:
+        return {name for (name,) in connection.execute(query)}
+
+
+def test_replicas_share_the_work_and_leave_nothing_behind_when_they_are_fewer(
+    folder: Path,
+) -> None:
+    var = folder / "var"
+    with platform(var, "--replicas", "2", "--speed", "max") as run:
+        assert {"ingestor", "ingestor-1", "inference", "inference-1"} <= set(run["processes"])
+        account = json.loads((var / "credentials.json").read_text())["app"]
+        wait_for_predictions(run["api"], token(run["api"], account), "bedroom", 20)
+        several = services(run["database_url"])
+    with platform(var, "--no-device") as run:
+        assert not {"ingestor-1", "inference-1"} & set(run["processes"])
+        assert several - services(run["database_url"]) == {"svc-ingestor-1", "svc-live-1"}
 
 
 def test_a_device_that_is_added_while_the_platform_runs_can_send(folder: Path) -> None:

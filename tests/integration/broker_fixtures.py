@@ -149,9 +149,9 @@ class Client:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def subscribe(self, topic: str, qos: int = 1) -> None:
+    def subscribe(self, topic: str, qos: int = 1, *, within_s: float = WAIT_S) -> None:
         self._client.subscribe(topic, qos)
-        self._done.get(timeout=WAIT_S)
+        self._done.get(timeout=within_s)
 
     def publish(
         self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False
