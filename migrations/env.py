@@ -13,6 +13,8 @@ __all__ = ["command_models"]  # imported for its tables
 
 # Two services that start at once must not migrate at once; the number is arbitrary.
 ADVISORY_LOCK = 0x4E0C715
+# What another's migration, or a lock on a table, may hold us up; a step itself takes its time.
+LOCK_SECONDS = 600
 
 
 def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
@@ -26,6 +28,7 @@ def _url() -> str:
 
 
 def _migrate(connection: Connection) -> None:
+    connection.execute(text(f"SET lock_timeout = '{LOCK_SECONDS}s'"))
     connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
     connection.commit()
     context.configure(

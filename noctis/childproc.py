@@ -147,10 +147,17 @@ class Child:
         except subprocess.TimeoutExpired:
             return self.kill()
 
-    def kill(self) -> int:
-        """End the child at once (SIGKILL) and return its exit code."""
+    def kill(self, *, within_s: float = 10.0) -> int:
+        """End the child at once (SIGKILL) and return its exit code.
+
+        Raises ProcessError for one that even so does not end: it waits for a dead disk.
+        """
         self.send(signal.SIGKILL)
-        return self._process.wait()
+        try:
+            return self._process.wait(within_s)
+        except subprocess.TimeoutExpired as error:
+            message = f"{self.name} ({self.pid}) does not end within {within_s:g} s of SIGKILL"
+            raise ProcessError(message, hint="is its disk still there?") from error
 
     def tail(self, lines: int = 8) -> str:
         """Return the last lines of the child's log."""

@@ -187,14 +187,15 @@ class Session:
         self, topic: str, payload: bytes, *, retain: bool, expires_s: int | None
     ) -> bool:
         connection = self._connection
-        if connection is None or connection.lost.is_set():
-            await asyncio.sleep(_FIRST_PAUSE_S)
-            return False
         try:
-            await connection.publish(topic, payload, retain=retain, expires_s=expires_s)
+            if connection is not None:
+                await connection.publish(topic, payload, retain=retain, expires_s=expires_s)
+                return True
         except ConnectionLostError:
-            return False
-        return True
+            pass
+        # Its end may not have been noticed yet: without a pause nobody else would get to it.
+        await asyncio.sleep(_FIRST_PAUSE_S)
+        return False
 
     async def _live(self) -> None:
         """Live through one connection, from CONNECT to its end."""

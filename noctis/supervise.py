@@ -20,6 +20,9 @@ __all__ = ["Service", "run"]
 
 _log = structlog.get_logger(__name__)
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+REQUEST_S: Final = 5.0
+"""What a monitor may take to say what it wants, and to read the answer."""
+
 _TEXT: Final = "text/plain; charset=utf-8"
 
 
@@ -116,6 +119,7 @@ class _Endpoint(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Endpoint
+    timeout = REQUEST_S
 
     def do_GET(self) -> None:
         status, kind, body = self.server.answer(self.path)

@@ -38,6 +38,10 @@ class Part:
     def stop(self) -> int:
         return self.child.stop(within_s=20)
 
+    def kill(self) -> None:
+        """End whatever process it is by now."""
+        self.child.kill()
+
     def is_ready(self) -> bool:
         try:
             return bool(self.get("/readyz"))

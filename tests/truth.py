@@ -65,7 +65,7 @@ def _apart_s(one: Epoch, other: Epoch) -> float:
 def read_logs(folder: Path) -> list[Epoch]:
     """Return what the devices say they made: the truth."""
     made = []
-    for log in sorted(folder.glob("log-*")):
+    for log in sorted(folder.glob("log*")):
         for line in log.read_text("utf-8").splitlines():
             entry = json.loads(line)
             stream = int(entry["stream"], 16)

@@ -18,10 +18,11 @@ from typing import Final, Self
 import psycopg
 import structlog
 from filelock import FileLock, Timeout
-from psycopg import sql
+from sqlalchemy import text
 
 from noctis.childproc import Child, User, child_user, free_port, reachable_folder
 from noctis.errors import ConfigurationError, ProcessError
+from noctis.storage import engine
 from noctis.storage.binaries import Binaries, find
 from noctis.storage.cluster import ROLE, Cluster
 from noctis.storage.leftovers import end_leftover, send, workers
@@ -216,14 +217,15 @@ class PostgresServer:
         return False
 
     def _create_database(self) -> None:
-        with psycopg.connect(
-            self._url("postgres"), connect_timeout=5, autocommit=True
-        ) as connection:
-            query = "SELECT 1 FROM pg_database WHERE datname = %s"
-            if connection.execute(query, [DATABASE]).fetchone() is None:
-                connection.execute(
-                    sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE))
-                )
+        made = engine.create(self._url("postgres"), connections=1)
+        outside = made.execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            with engine.transaction(outside, seconds=60) as it:
+                query = text("SELECT 1 FROM pg_database WHERE datname = :name")
+                if it.execute(query, {"name": DATABASE}).first() is None:
+                    it.execute(text(f'CREATE DATABASE "{DATABASE}"'))
+        finally:
+            made.dispose()
 
 
 def _check_port(port: int) -> None:

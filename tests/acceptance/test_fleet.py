@@ -6,25 +6,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import pytest
 from sqlalchemy import text
 
 from cli.embedded import Platform, run_file
 from cli.service import device_program
 from noctis.childproc import free_port
-from noctis.features import NAMES
 from noctis.identity import DeviceId
-from noctis.slot import encode_slots
 from noctis.storage import accounts, devices, tenants
 from noctis.storage.engine import transaction
+from tests.truth import Epoch, differences, read_database, read_logs
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres, pytest.mark.timeout(290)]
 
@@ -37,86 +34,8 @@ LINK_LOSSES: Final = 20
 POWER_CUTS: Final = 12
 PASSWORD: Final = "one for all of them"
 END_S: Final = 240.0
-U64: Final = (1 << 64) - 1
-APART_S: Final = 1.0
 HELD_S: Final = 2.0
 AWAY_S: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """An epoch as a device's log or the database has it; times in unix seconds."""
-
-    device: str
-    stream: int
-    seq: int
-    record: str
-    began_at: float | None
-
-    @property
-    def key(self) -> tuple[str, int, int]:
-        return self.device, self.stream, self.seq
-
-
-def differences(made: Sequence[Epoch], stored: Sequence[Epoch]) -> dict[str, list[Epoch]]:
-    """Return what is wrong with what is stored, by kind; only kinds that there are."""
-    truth = {epoch.key: epoch for epoch in made}
-    times = Counter(epoch.key for epoch in stored)
-    owners = {epoch.stream: epoch.device for epoch in made}
-    known = [epoch for epoch in stored if epoch.key in truth]
-    found = {
-        "made twice": [e for e, n in _repeated(made).items() if n > 1],
-        "lost": [e for key, e in truth.items() if key not in times],
-        "never made": [e for e in stored if e.key not in truth],
-        "stored twice": [e for e in stored if times[e.key] > 1],
-        "of another device": [e for e in stored if owners.get(e.stream) != e.device],
-        "altered": [e for e in known if e.record != truth[e.key].record],
-        "at another time": [e for e in known if _apart_s(e, truth[e.key]) > APART_S],
-    }
-    return {kind: epochs for kind, epochs in found.items() if epochs}
-
-
-def _repeated(made: Sequence[Epoch]) -> dict[Epoch, int]:
-    counts = Counter(epoch.key for epoch in made)
-    return {epoch: counts[epoch.key] for epoch in made}
-
-
-def _apart_s(one: Epoch, other: Epoch) -> float:
-    if one.began_at is None or other.began_at is None:
-        return 0.0
-    return abs(one.began_at - other.began_at)
-
-
-def read_logs(folder: Path) -> list[Epoch]:
-    """Return what the devices say they made: the truth."""
-    made = []
-    for log in sorted(folder.glob("log-*")):
-        for line in log.read_text("utf-8").splitlines():
-            entry = json.loads(line)
-            stream = int(entry["stream"], 16)
-            record, began_at = entry["record_hex"], entry["began_at"]
-            made.append(Epoch(entry["device"], stream, entry["seq"], record, began_at))
-    return made
-
-
-def read_database(platform: Platform) -> list[Epoch]:
-    """Return every row of epochs there is, whoever's."""
-    codes = ", ".join(NAMES)
-    query = f"""
-        SELECT d.name, stream, seq, extract(epoch FROM epoch_start)::float8, in_bed, {codes}
-        FROM epochs e JOIN devices d ON d.id = e.device_id
-        UNION ALL
-        SELECT d.name, stream, seq, NULL, in_bed, {codes}
-        FROM epochs_untimed e JOIN devices d ON d.id = e.device_id
-    """  # noqa: S608 - the names are our own
-    with transaction(platform.engine, seconds=60) as connection:
-        rows = connection.execute(text(query)).all()
-    values = np.array([row[4:] for row in rows], dtype=np.int16)
-    slots = encode_slots(values[:, 1:], values[:, 0].astype(np.bool_))
-    return [
-        Epoch(row[0], row[1] & U64, row[2], bytes(slot).hex(), row[3])
-        for row, slot in zip(rows, slots, strict=True)
-    ]
 
 
 @contextmanager
@@ -201,7 +120,7 @@ def test_a_fleet_whose_links_drop_and_power_is_cut_loses_and_doubles_nothing(
             befall(platform, HOURS * 3600 / SPEED)
             code = finish(fleet, logs / "told", END_S - (time.monotonic() - began))
         assert code == 0, (logs / "told").read_text()[-4000:]
-        stored = read_database(platform)
+        stored = read_database(platform.engine)
     made = read_logs(logs)
     sys.stderr.write(f"{(logs / 'told').read_text()}{len(made)} epochs in the logs\n")
     assert sum("ended with -9" in line for line in told) == 3, told

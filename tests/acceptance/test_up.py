@@ -19,6 +19,8 @@ from noctis.childproc import free_port
 from noctis.storage import recordings
 from noctis.storage.engine import create, transaction
 from noctis.storage.recordings import Recording
+from tests.disks import needs_small_disk
+from tests.disks import small_disk as small_disk_at
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres, pytest.mark.timeout(240)]
 NOCTIS = Path(sys.executable).with_name("noctis")
@@ -214,15 +216,11 @@ def test_a_second_platform_on_the_same_folder_is_refused(folder: Path) -> None:
 @pytest.fixture
 def small_disk(folder: Path) -> Iterator[Path]:
     """A disk of 64 MiB."""
-    small = folder / "small"
-    small.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "noctis-test", str(small)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root, where it may mount, can make a small disk")
-    yield small
-    subprocess.run(["umount", small], check=True)
+    with small_disk_at(folder / "small", 64) as small:
+        yield small
 
 
+@needs_small_disk
 def test_a_disk_without_room_is_named_before_anything_starts(small_disk: Path) -> None:
     result = subprocess.run(
         [NOCTIS, "up", "--var", small_disk / "var", "--api-port", str(free_port())],

@@ -8,8 +8,6 @@ import queue
 import signal
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -24,7 +22,7 @@ from typing_extensions import override
 from broker.server import MosquittoServer
 from noctis import topics
 from noctis.ack import REFUSED, STORED, Ack, AckRange, decode_ack
-from noctis.childproc import Child, free_port
+from noctis.childproc import Child
 from noctis.epoch import Frame, Run, encode_frame
 from noctis.features import FEATURES
 from noctis.identity import DeviceId
@@ -40,6 +38,7 @@ from tests.integration.broker_fixtures import (
     password_of,
     running_broker,
 )
+from tests.parts import Part
 
 __all__ = ["forgetful_broker"]
 
@@ -115,46 +114,19 @@ def database(own_postgres: PostgresServer) -> Iterator[Engine]:
     engine.dispose()
 
 
-class Running:
+class Running(Part):
     """``python -m ingestor`` as a child process."""
 
     def __init__(self, port: int, url: str, log: Path, **environment: str) -> None:
-        self.metrics_port = free_port()
-        self.log = log
-        self._environment = {
-            **os.environ,
+        environment = {
             "NOCTIS_BROKER_PORT": str(port),
             "NOCTIS_BROKER_PASSWORD": password_of("svc-ingestor-0"),
             "NOCTIS_DATABASE_URL": url,
             "NOCTIS_DATABASE_SECONDS": "2",
-            "NOCTIS_METRICS_PORT": str(self.metrics_port),
             **environment,
         }
+        super().__init__("ingestor", environment, log)
         self.start()
-
-    def start(self) -> None:
-        arguments = [sys.executable, "-m", "ingestor"]
-        self.child = Child(arguments, log=self.log, environment=self._environment)
-        assert eventually(self.is_ready, within_s=20.0), self.child.tail()
-
-    def is_ready(self) -> bool:
-        try:
-            return bool(self.get("/readyz"))
-        except (urllib.error.URLError, ConnectionError):
-            return False
-
-    def get(self, path: str) -> str:
-        address = f"http://127.0.0.1:{self.metrics_port}{path}"
-        with urllib.request.urlopen(address, timeout=5) as answer:
-            body: bytes = answer.read()
-        return body.decode()
-
-    def metric(self, name: str) -> float:
-        lines = [it.split() for it in self.get("/metrics").splitlines() if it[:1] != "#"]
-        return sum(float(value) for key, value in lines if key.partition("{")[0] == name)
-
-    def stop(self) -> int:
-        return self.child.stop(within_s=20)
 
 
 @pytest.fixture(scope="module")

@@ -66,6 +66,21 @@ class Inbox:
         await self.release.wait()
 
 
+@pytest.mark.timeout(60)
+def test_publishing_on_a_socket_that_is_gone_leaves_the_loop_to_those_who_will_notice(
+    broker: MosquittoServer,
+) -> None:
+    async def main() -> None:
+        async with Running(Session(link(broker, "svc-live-0"))) as session:
+            connection = session._connection
+            assert connection is not None
+            connection._client._connection._transport.close()  # nobody knows of it yet
+            await session.publish("noctis/v1/app/t1/d1/stage", b"{}", within_s=20)
+            assert session.generation == 2
+
+    on_loop(main)
+
+
 @pytest.mark.parametrize("version", [4, 5])
 def test_a_message_is_redelivered_until_its_handler_has_returned(
     broker: MosquittoServer, version: int
