@@ -1,6 +1,7 @@
 """Keeps recordings as the nights in the stored epochs are, from mark to mark."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -18,7 +19,7 @@ from noctis.storage.marks import Mark, StaleDevice
 from noctis.storage.recordings import Night, Recording
 from noctis.storage.timeline import Timeline, moment
 
-__all__ = ["NightKeeper", "keep", "matched"]
+__all__ = ["Kept", "NightKeeper", "keep", "matched"]
 
 TURN_S: Final = 2.0
 DEADLINE_S: Final = 60.0
@@ -55,7 +56,7 @@ class NightKeeper:
         await endlessly("nights", self._turn, pause_s=TURN_S)
 
     async def _turn(self) -> bool:
-        """Work off one step of each marked device; tell whether there was any."""
+        """Work off one step of each marked device; tell whether one has more."""
         now = datetime.now(UTC)
         await self._database.call(lambda it: marks.note_closing(it, now))
         while await self._database.call(
@@ -63,30 +64,39 @@ class NightKeeper:
         ):
             pass
         stale = await self._database.call(lambda it: marks.stale_devices(it, self._shards))
-        for device in stale:
-            await self._keep(device)
-        return bool(stale)
+        return any([await self._keep(device) for device in stale])
 
-    async def _keep(self, device: StaleDevice) -> None:
+    async def _keep(self, device: StaleDevice) -> bool:
         with _seconds.time():
-            changed = await self._database.call(
+            kept = await self._database.call(
                 lambda it: keep(it, device, datetime.now(UTC)), within_s=DEADLINE_S
             )
-        for change in changed:
+        for change in kept.changes:
             _changes.labels(change).inc()
-        if changed:
-            _log.info("nights_changed", device=str(device.device), changes=changed)
+        if kept.changes:
+            _log.info("nights_changed", device=str(device.device), changes=kept.changes)
+        return kept.is_more
 
 
-def keep(connection: Connection, device: StaleDevice, now: datetime) -> list[str]:
-    """Work off a device's oldest marks in the caller's transaction; return what changed.
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a step changed: ``made``, ``revised`` or ``withdrawn`` for each recording.
 
-    One word for each recording: ``made``, ``revised`` or ``withdrawn``.
+    ``is_more``: the device has other marks.
     """
-    noted = _together(marks.of_device(connection, device.id))
-    if not noted:
-        return []
+
+    changes: tuple[str, ...] = ()
+    is_more: bool = False
+
+
+def keep(connection: Connection, device: StaleDevice, now: datetime) -> Kept:
+    """Work off a device's oldest marks in the caller's transaction."""
+    waiting = marks.of_device(connection, device.id)
+    if not waiting:
+        return Kept()
+    noted = _together(waiting)
     since, until = noted[0].since, max(mark.until for mark in noted)
+    # A night that is under way is read at once from its beginning.
     known = recordings.overlapping(connection, device.id, since - ABSENCE, until + ABSENCE)
     since = min([since, *(it.night.started_at for it in known)])
     until = max([until, *(it.night.ended_at for it in known)])
@@ -97,9 +107,10 @@ def keep(connection: Connection, device: StaleDevice, now: datetime) -> list[str
         if night.started_at <= until and night.ended_at >= since
     ]
     known = recordings.overlapping(connection, device.id, since, until)
-    changed = _write(connection, device.id, found, known)
+    changes = _write(connection, device.id, found, known)
     marks.clear(connection, device.id, noted)
-    return changed
+    is_more = len(noted) < len(waiting) or len(waiting) == marks.DAYS_AT_ONCE
+    return Kept(tuple(changes), is_more)
 
 
 def _together(noted: Sequence[Mark]) -> Sequence[Mark]:

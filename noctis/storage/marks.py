@@ -21,6 +21,7 @@ from noctis.topics import shard_of
 
 __all__ = [
     "CREATE_TRIGGER",
+    "DAYS_AT_ONCE",
     "DROP_TRIGGER",
     "UPSERT",
     "Mark",

@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, text
 
-from companion.keeper import keep
+from companion.keeper import Kept, keep
 from companion.nights import find
 from noctis.figures import figures
 from noctis.identity import DeviceId
 from noctis.storage import devices, marks, predictions, recordings, tenants, timeline
 from noctis.storage.engine import create, transaction
 from noctis.storage.errors import NotFoundError
+from noctis.storage.marks import StaleDevice
 from noctis.storage.recordings import Recording
 from tests.integration.conftest import fresh_database
 from tests.integration.night_lives import EVENING, RECEIVED, Life, Stretch, stretches
@@ -306,3 +307,17 @@ def test_epochs_stand_where_the_view_of_the_time_line_puts_them(home: Engine) ->
         assert list(zip(starts, found.in_bed.tolist(), strict=True)) == expected
         compared += len(expected)
     assert compared > 1000
+
+
+def test_a_device_that_drains_for_days_is_worked_off_in_steps(home: Engine) -> None:
+    days = [asleep(61 * day, 60, minutes=1440 * day) for day in range(10)]
+    life = of(home, *days)
+    arrive(home, life, *days)
+    device, steps = StaleDevice(life.key, life.device, ZONE), []
+    while not steps or steps[-1].is_more:
+        with transaction(home, 60) as connection:
+            steps.append(keep(connection, device, RECEIVED))
+    assert [step.changes for step in steps] == [("made",)] * 10
+    assert len(nights_of(home, life)) == 10
+    with transaction(home, 60) as connection:
+        assert keep(connection, device, RECEIVED) == Kept()
