@@ -7,6 +7,7 @@ import typer
 
 from cli import (
     admin,
+    backup,
     cluster,
     demo_command,
     erase,
@@ -33,6 +34,8 @@ app: Final = typer.Typer(
 app.command("up")(up.up)
 app.command("demo")(demo_command.demo)
 app.command("migrate")(admin.migrate)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("erase")(erase.erase)
 app.command("erasure")(erase.erasure)
 app.command("export")(export.export)

@@ -100,7 +100,7 @@ DELETE FROM dead_letters l
                     WHERE t.name = l.tenant AND d.name = l.device)
 """)
 _CHUNKS: Final = text("""
-SELECT count(drop_chunks('epochs', older_than => CAST(:before AS timestamptz)))
+SELECT count(*) FROM drop_chunks('epochs', older_than => CAST(:before AS timestamptz))
 """)
 
 
