@@ -1,8 +1,9 @@
 """Batches: many messages, one transaction, and acknowledgements only after its commit.
 
-While a transaction runs, what arrives makes up the next batch: a lone live epoch commits at
-once, a flood in batches of thousands of epochs. Nothing is dropped or confirmed while the
-database is away; a message that makes the transaction fail is found by halving the batch.
+While a transaction runs, what arrives makes up the next batch, which is decoded and sent while
+the first one commits: a lone live epoch commits at once, a steady flow fifty times a second, a
+flood in batches of thousands of epochs. Nothing is dropped or confirmed while the database is
+away; a message that makes the transaction fail is found by halving the batch.
 """
 
 import asyncio
@@ -10,19 +11,19 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from time import monotonic
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import structlog
 
 from ingestor import metrics
-from ingestor.bridge import Letter
+from ingestor.bridge import epochs_in
 from noctis import faults, pauses
 from noctis.errors import NoctisError, StorageUnavailableError
 from noctis.identity import DeviceId
+from noctis.mqtt import Message
 
-__all__ = ["Batcher", "Outcome", "Store"]
+__all__ = ["Batcher", "Outcome", "Settled", "Store"]
 
 _log = structlog.get_logger(__name__)
 
@@ -30,17 +31,18 @@ FRAMES: Final = 2000
 EPOCHS: Final = 32_000
 """The most of a transaction; whichever comes first."""
 
-BUSY: Final = 4
-"""A batch of more messages than this says that more are coming: worth to wait for them."""
+IN_FLIGHT: Final = 2
+"""Transactions at a time: one is made ready while the other waits for the database."""
 
-LINGER_S: Final = 0.01
+PACE_S: Final = 0.02
+"""The least time from one batch to the next that is not full: a transaction has its price."""
+
 FIRST_PAUSE_S: Final = 0.1
 LAST_PAUSE_S: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What is to be told to the device of one letter; None where nothing can be told."""
+class Outcome(NamedTuple):
+    """What is to be told to the device of one message; None where nothing can be told."""
 
     device: DeviceId
     stream: int
@@ -49,112 +51,116 @@ class Outcome:
     code: int
 
 
+Settled = Callable[[Sequence[Message], Sequence[Outcome]], None]
+"""Is told the messages that are done with, and what their devices are to hear."""
+
+
 class Store(Protocol):
-    """Where letters end; its methods return after the commit, never before."""
+    """Where messages end; its methods return after the commit, never before."""
 
-    async def commit(self, letters: Sequence[Letter]) -> Sequence[Outcome | None]:
-        """Store letters in one transaction; return what became of each."""
+    async def commit(self, messages: Sequence[Message]) -> Sequence[Outcome | None]:
+        """Store messages in one transaction; return what became of each."""
 
-    async def condemn(self, letter: Letter, error: Exception) -> Outcome | None:
-        """Put a letter aside that makes the transaction fail."""
-
-
-@dataclass(slots=True)
-class _Waiting:
-    letter: Letter
-    generation: int
-    settled: asyncio.Future[None]
-    arrived: float = field(default_factory=monotonic)
-
-    def settle(self) -> None:
-        """Let go of whoever waits; it may have been cancelled meanwhile."""
-        if not self.settled.done():
-            self.settled.set_result(None)
+    async def condemn(self, message: Message, error: Exception) -> Outcome | None:
+        """Put a message aside that makes the transaction fail."""
 
 
 class Batcher:
-    """Takes letters and returns from ``submit`` once they are stored (or put aside).
+    """Takes messages; ``settled`` is called once they are stored, or put aside, or let go.
 
-    ``confirm`` is called after each commit with the outcomes, duplicates included. Holds at
-    most ``capacity`` letters: those of connections long lost are let go first (the broker or
-    the device sends them again), then those with QoS 0.
+    Outcomes are told of what was committed, duplicates included. Holds at most ``capacity``
+    messages: those of connections long lost are let go first (the broker or the device sends
+    them again), then those with QoS 0.
     """
 
-    def __init__(
-        self, store: Store, confirm: Callable[[Sequence[Outcome]], None], *, capacity: int
-    ) -> None:
+    def __init__(self, store: Store, settled: Settled, *, capacity: int) -> None:
         self._store = store
-        self._confirm = confirm
+        self._settled = settled
         self._capacity = capacity
-        self._pending: deque[_Waiting] = deque()
-        self._in_work: Sequence[_Waiting] = ()
+        self._pending: deque[Message] = deque()
+        self._in_work: dict[int, Sequence[Message]] = {}
         self._arrived = asyncio.Event()
-        metrics.WAITING.set_function(lambda: len(self._pending) + len(self._in_work))
+        self._turn = asyncio.Lock()
+        self._due = 0.0
+        metrics.WAITING.set_function(self.waiting)
         metrics.OLDEST_SECONDS.set_function(self.oldest_s)
 
+    def waiting(self) -> int:
+        """Return the number of messages in hand."""
+        return len(self._pending) + sum(len(it) for it in list(self._in_work.values()))
+
     def oldest_s(self) -> float:
-        """Return the age in seconds of the oldest letter in hand; 0 when there is none.
+        """Return the age in seconds of the oldest message in hand; 0 when there is none.
 
         Called from the thread of the metrics while the loop works on.
         """
-        for letters in (self._in_work, self._pending):
+        for messages in (*list(self._in_work.values()), self._pending):
             with suppress(IndexError):
-                return monotonic() - letters[0].arrived
+                return monotonic() - messages[0].at
         return 0.0
 
-    async def submit(self, letter: Letter, *, generation: int, qos: int) -> None:
-        """Return when the letter is stored or put aside, or let go for want of room."""
-        if not self._make_room(generation, qos):
-            metrics.DROPPED.inc()
-            return
-        waiting = _Waiting(letter, generation, asyncio.get_running_loop().create_future())
-        self._pending.append(waiting)
+    def take(self, messages: Sequence[Message]) -> None:
+        """Take messages in hand."""
+        if len(self._pending) + len(messages) <= self._capacity:
+            self._pending.extend(messages)
+        else:
+            self._pending.extend([it for it in messages if self._make_room(it)])
         self._arrived.set()
-        await waiting.settled
 
     async def run(self) -> None:
         """Commit batch after batch, for ever."""
-        size = 0
-        while True:
-            await self._arrived.wait()
-            if size > BUSY and len(self._pending) < FRAMES:
-                await asyncio.sleep(LINGER_S)
-            batch = self._take()
-            size = len(batch)
-            self._in_work = batch
-            await self._settle(batch)
-            self._in_work = ()
+        async with asyncio.TaskGroup() as group:
+            for number in range(IN_FLIGHT):
+                group.create_task(self._work(number))
 
-    def _make_room(self, generation: int, qos: int) -> bool:
-        """Tell whether a letter may be taken; one of the current connection always may.
+    async def _work(self, number: int) -> None:
+        while True:
+            async with self._turn:
+                await self._arrived.wait()
+                pause = self._due - monotonic()
+                if pause > 0 and len(self._pending) < FRAMES:
+                    await asyncio.sleep(pause)
+                self._due = monotonic() + PACE_S
+                batch = self._in_work[number] = self._next()
+            await self._settle(batch)
+            self._in_work[number] = ()
+
+    def _make_room(self, message: Message) -> bool:
+        """Tell whether a message may be taken; one of the current connection always may.
 
         What the current connection delivers with QoS 1 is bounded by its receive maximum, and
         letting go of it would acknowledge what is not stored.
         """
         if len(self._pending) < self._capacity:
             return True
-        if self._pending[0].generation < generation:
-            self._pending.popleft().settle()
-            metrics.DROPPED.inc()
+        if self._pending[0].generation < message.generation:
+            self._let_go(self._pending.popleft())
             return True
-        return qos > 0
+        if message.qos:
+            return True
+        self._let_go(message)
+        return False
 
-    def _take(self) -> list[_Waiting]:
-        batch: list[_Waiting] = []
+    def _let_go(self, message: Message) -> None:
+        metrics.DROPPED.inc()
+        self._settled([message], [])
+
+    def _next(self) -> list[Message]:
+        batch: list[Message] = []
         epochs = 0
         while self._pending and len(batch) < FRAMES and epochs < EPOCHS:
             batch.append(self._pending.popleft())
-            epochs += batch[-1].letter.epochs
+            epochs += epochs_in(batch[-1].payload)
         if not self._pending:
             self._arrived.clear()
         return batch
 
-    async def _settle(self, batch: Sequence[_Waiting]) -> None:
+    async def _settle(self, batch: Sequence[Message]) -> None:
         """Store a batch; halve it where one of it is poison, or all of it takes too long."""
         for attempt in itertools.count():
             started = monotonic()
             try:
-                outcomes = await self._store.commit([it.letter for it in batch])
+                outcomes = await self._store.commit(batch)
                 await faults.apoint("ingestor.committed")
             except (StorageUnavailableError, TimeoutError, faults.InjectedError) as error:
                 await self._pause(attempt, error)
@@ -175,27 +181,25 @@ class Batcher:
                 self._finish(batch, outcomes)
                 return
 
-    async def _settle_halves(self, batch: Sequence[_Waiting]) -> None:
+    async def _settle_halves(self, batch: Sequence[Message]) -> None:
         half = len(batch) // 2
         await self._settle(batch[:half])
         await self._settle(batch[half:])
 
-    async def _condemn(self, waiting: _Waiting, error: Exception) -> bool:
+    async def _condemn(self, message: Message, error: Exception) -> bool:
         """Put a poison letter aside; False when even that fails."""
-        _log.error("poison", topic=waiting.letter.topic, error=repr(error), exc_info=error)
+        _log.error("poison", topic=message.topic, error=repr(error), exc_info=error)
         try:
-            outcome = await self._store.condemn(waiting.letter, error)
+            outcome = await self._store.condemn(message, error)
         except (NoctisError, TimeoutError) as second:
             _log.warning("poison_not_put_aside", error=str(second))
             return False
-        self._finish([waiting], [outcome])
+        self._finish([message], [outcome])
         return True
 
-    def _finish(self, batch: Sequence[_Waiting], outcomes: Sequence[Outcome | None]) -> None:
-        self._confirm([it for it in outcomes if it is not None])
-        metrics.LAG_SECONDS.observe(monotonic() - batch[0].arrived)
-        for waiting in batch:
-            waiting.settle()
+    def _finish(self, batch: Sequence[Message], outcomes: Sequence[Outcome | None]) -> None:
+        metrics.LAG_SECONDS.observe(monotonic() - batch[0].at)
+        self._settled(batch, [it for it in outcomes if it is not None])
 
     async def _pause(self, attempt: int, error: Exception) -> None:
         metrics.RETRIES.inc()

@@ -1,95 +1,106 @@
 """From messages to frames: what arrives is checked, and what is wrong says why."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from itertools import compress
+from typing import Final, NamedTuple
 
-from noctis.epoch import decode_frames
-from noctis.errors import FrameError, IdentityError, TopicError
-from noctis.frames import MAX_SLOTS, OVERHEAD
+import numpy as np
+
+from noctis.errors import IdentityError, TopicError
+from noctis.frames import LONGEST, OVERHEAD, decode_all
 from noctis.identity import DeviceId
+from noctis.mqtt import Message
 from noctis.slot import SLOT
-from noctis.storage.ingest import Received
-from noctis.topics import UpTopic, parse_up, shard_of
+from noctis.storage.admission import Batch
+from noctis.topics import parse_up, shard_of
 
-__all__ = ["Letter", "Rejection", "open_letters", "read"]
+__all__ = ["Opened", "Rejection", "Sender", "epochs_in", "open_messages", "sender_of", "shortened"]
 
-LONGEST: Final = OVERHEAD + SLOT * MAX_SLOTS
 KEPT: Final = 1024
-"""Bytes kept of a payload that is too long to be a frame."""
+"""Bytes kept of a payload that is too long to be a frame; still too long to be one."""
 
 _SENDER: Final = slice(4, 6)
 _SHARD: Final = 3
 _LEVELS: Final = 7
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
+class Rejection(NamedTuple):
     """Why a message is no frame; ``reason`` is one short word."""
 
     reason: str
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A message whose topic was read; ``device`` is None where the topic names none."""
+class Sender(NamedTuple):
+    """What a topic says; ``device`` is None where it names none."""
 
-    topic: str
-    payload: bytes
     device: DeviceId | None
     backlog: bool = False
     rejection: Rejection | None = None
 
-    @property
-    def epochs(self) -> int:
-        """The number of epochs that its length speaks of."""
-        return max(0, len(self.payload) - OVERHEAD) // SLOT
+
+class Opened(NamedTuple):
+    """Messages opened: the frames, whose they are by index, and by index why others are none."""
+
+    batch: Batch
+    index: Sequence[int]
+    rejections: dict[int, Rejection]
 
 
-def read(topic: str, payload: bytes) -> Letter:
-    """Return the letter of a message; never raises, whatever was sent."""
-    if len(payload) > LONGEST:
-        detail = f"{len(payload)} bytes; a frame has at most {LONGEST}"
-        rejection = Rejection("length", detail)
-        return Letter(topic, payload[:KEPT], _sender(topic), rejection=rejection)
-    try:
-        sent = _parse(topic)
-    except TopicError as error:
-        sender = _sender(topic)
-        reason = "topic" if sender is None or _in_its_shard(topic, sender) else "shard"
-        rejection = Rejection(reason, str(error))
-        return Letter(topic, payload, sender, rejection=rejection)
-    if sent.channel not in {"epochs", "backlog"}:
-        rejection = Rejection("topic", f"channel {sent.channel!r} carries no frames")
-        return Letter(topic, payload, sent.device, rejection=rejection)
-    return Letter(topic, payload, sent.device, backlog=sent.channel == "backlog")
+def epochs_in(payload: bytes) -> int:
+    """Return the number of epochs that a payload's length speaks of."""
+    return max(0, len(payload) - OVERHEAD) // SLOT
 
 
-def open_letters(letters: Sequence[Letter]) -> list[Received | Rejection]:
-    """Return for each letter its frame, or why there is none; all are decoded in one pass."""
-    opened: list[Received | Rejection] = []
-    frames = iter(decode_frames([it.payload for it in letters if it.rejection is None]))
-    for letter in letters:
-        if letter.rejection is not None or letter.device is None:
-            opened.append(letter.rejection or Rejection("topic", "no sender"))
-            continue
-        frame = next(frames)
-        if isinstance(frame, FrameError):
-            opened.append(Rejection(frame.reason, frame.detail))
-        else:
-            opened.append(Received(letter.device, frame, backlog=letter.backlog))
-    return opened
+def shortened(message: Message) -> Message:
+    """Return a message without the bytes that nobody needs of one that holds no frame."""
+    if len(message.payload) <= LONGEST:
+        return message
+    return message._replace(payload=message.payload[:KEPT])
+
+
+def open_messages(messages: Sequence[Message]) -> Opened:
+    """Decode messages in one pass; never raises, whatever was sent."""
+    senders = [sender_of(it.topic) for it in messages]
+    rejections = {
+        index: rejection
+        for index, (message, sender) in enumerate(zip(messages, senders, strict=True))
+        if (rejection := _too_long(message) or sender.rejection)
+    }
+    index = [n for n in range(len(messages)) if n not in rejections]
+    frames, errors = decode_all([messages[n].payload for n in index])
+    for at, error in errors.items():
+        rejections[index[at]] = Rejection(error.reason, error.detail)
+    if errors:
+        index = list(compress(index, (at not in errors for at in range(len(index)))))
+    devices = [device for n in index if (device := senders[n].device) is not None]
+    backlog = np.array([senders[n].backlog for n in index], np.bool_)
+    return Opened(Batch(devices, frames, backlog), index, rejections)
 
 
 @lru_cache(maxsize=1 << 16)
-def _parse(topic: str) -> UpTopic:
-    """Read a topic that is right once: a device says the same one all night."""
-    return parse_up(topic)
+def sender_of(topic: str) -> Sender:
+    """Return what a topic says; of each that is in use once: a device says the same all night."""
+    try:
+        sent = parse_up(topic)
+    except TopicError as error:
+        device = _named(topic)
+        reason = "topic" if device is None or _in_its_shard(topic, device) else "shard"
+        return Sender(device, rejection=Rejection(reason, str(error)))
+    if sent.channel not in {"epochs", "backlog"}:
+        rejection = Rejection("topic", f"channel {sent.channel!r} carries no frames")
+        return Sender(sent.device, rejection=rejection)
+    return Sender(sent.device, sent.channel == "backlog")
 
 
-def _sender(topic: str) -> DeviceId | None:
+def _too_long(message: Message) -> Rejection | None:
+    if len(message.payload) <= LONGEST:
+        return None
+    return Rejection("length", f"a frame has at most {LONGEST} bytes")
+
+
+def _named(topic: str) -> DeviceId | None:
     try:
         return DeviceId(*topic.split("/")[_SENDER])
     except (IdentityError, TypeError):

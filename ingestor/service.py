@@ -7,7 +7,7 @@ from typing import Final
 from ingestor import clock, metrics
 from ingestor.acks import acknowledgements
 from ingestor.batch import Batcher, Outcome, Store
-from ingestor.bridge import read
+from ingestor.bridge import shortened
 from noctis.mqtt import Link, Message, Session
 from noctis.replica import device_link, other_shards
 from noctis.settings import Settings
@@ -42,12 +42,12 @@ class Ingestor:
     """Takes what the session receives and confirms it once the store has committed."""
 
     def __init__(self, link: Link, store: Store, *, shards: frozenset[int]) -> None:
-        self._batcher = Batcher(store, self._confirm, capacity=4 * link.receive_maximum)
+        self._batcher = Batcher(store, self._settled, capacity=4 * link.receive_maximum)
         self.session = Session(
             link,
             subscriptions=filters(shards),
             given_up=filters(other_shards(shards)),
-            handler=self._receive,
+            receiver=self._receive,
         )
 
     @property
@@ -66,20 +66,20 @@ class Ingestor:
         """Store and acknowledge what is in hand, and leave the broker."""
         await self.session.stop(within_s=DRAIN_S)
 
-    async def _receive(self, message: Message) -> None:
-        if clock.asks(message.topic):
-            self._tell_time(message)
-            return
-        letter = read(message.topic, message.payload)
-        await self._batcher.submit(letter, generation=message.generation, qos=message.qos)
+    def _receive(self, messages: Sequence[Message]) -> None:
+        """Tell the time at once or never, a late reply is worth nothing; the rest waits."""
+        asking = [it for it in messages if clock.asks(it.topic)]
+        if asking:
+            replies = [clock.answer(it.topic, it.payload) for it in asking]
+            self.session.send_all([it for it in replies if it is not None])
+            self.session.acknowledge(asking)
+            messages = [it for it in messages if not clock.asks(it.topic)]
+        if messages:
+            self._batcher.take([shortened(it) for it in messages])
 
-    def _tell_time(self, message: Message) -> None:
-        """Answer at once or never: a late reply is worth nothing."""
-        reply = clock.answer(message.topic, message.payload)
-        if reply is not None:
-            self.session.send(*reply)
-
-    def _confirm(self, outcomes: Sequence[Outcome]) -> None:
-        for topic, payload in acknowledgements(outcomes):
-            if not self.session.send(topic, payload):
-                metrics.ACKS_UNSENT.inc()
+    def _settled(self, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
+        """Tell the devices what was committed, then the broker that it is done with."""
+        told = list(acknowledgements(outcomes))
+        if told and not self.session.send_all(told):
+            metrics.ACKS_UNSENT.inc(len(told))
+        self.session.acknowledge(messages)

@@ -1,20 +1,18 @@
-"""Letters into the database: frames to rows, the rest to the dead letters, one commit."""
+"""Messages into the database: frames to rows, the rest to the dead letters, one commit."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 from ingestor import metrics
 from ingestor.batch import Outcome
-from ingestor.bridge import Letter, Rejection, open_letters
-from noctis.ack import DISPOSED, REFUSED
+from ingestor.bridge import Rejection, open_messages, sender_of
+from noctis.ack import REFUSED
 from noctis.identity import DeviceId
+from noctis.mqtt import Message
 from noctis.storage import dead_letters
-from noctis.storage.admission import KEPT
 from noctis.storage.database import Connection, Database
-from noctis.storage.ingest import Received, Verdict, ingest
+from noctis.storage.ingest import Verdict, ingest
 
 __all__ = ["DatabaseStore"]
 
@@ -23,91 +21,91 @@ _PUT_ASIDE: Final = 10
 """Dead letters of a device in one transaction; a flood of them must not slow the others."""
 
 
-_NOTHING: Final = Verdict(REFUSED)
+class _Done(NamedTuple):
+    """What became of a batch: outcomes of all messages, verdicts on those that were frames."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """What became of a letter: at least one of outcome and rejection is there."""
-
-    outcome: Outcome | None = None
-    verdict: Verdict = _NOTHING
-    rejection: Rejection | None = None
+    outcomes: Sequence[Outcome | None]
+    verdicts: Sequence[Verdict]
+    rejections: Mapping[int, Rejection]
 
 
 class DatabaseStore:
-    """Stores letters in the platform's database."""
+    """Stores messages in the platform's database."""
 
-    def __init__(self, database: Database, *, kept: timedelta = KEPT) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._kept = kept
 
-    async def commit(self, letters: Sequence[Letter]) -> Sequence[Outcome | None]:
-        """Store letters in one transaction; return what became of each.
+    async def commit(self, messages: Sequence[Message]) -> Sequence[Outcome | None]:
+        """Store messages in one transaction; return what became of each.
 
         What cannot be stored goes to the dead letters in the same transaction.
         """
-        done = await self._database.call(lambda it: _store(it, letters, self._kept))
+        done = await self._database.call(lambda it: _store(it, messages))
         _count(done)
-        return [it.outcome for it in done]
+        return done.outcomes
 
-    async def condemn(self, letter: Letter, error: Exception) -> Outcome | None:
-        """Put a letter aside that makes the transaction fail; its device keeps its epochs."""
+    async def condemn(self, message: Message, error: Exception) -> Outcome | None:
+        """Put a message aside that makes the transaction fail; its device keeps its epochs."""
         rejection = Rejection("poison", repr(error)[:_DETAIL])
-        await self._database.call(lambda it: _put_aside(it, letter, rejection))
+        await self._database.call(lambda it: _put_aside(it, message, rejection))
         metrics.DEAD_LETTERS.labels(rejection.reason).inc()
-        [opened] = open_letters([letter])
-        if isinstance(opened, Rejection):
+        batch, index, _ = open_messages([message])
+        if not index:
             return None
-        return _outcome(opened, Verdict(REFUSED))
+        frames = batch.frames
+        return Outcome(
+            batch.devices[0],
+            int(frames.stream[0]),
+            int(frames.first[0]),
+            int(frames.count[0]),
+            REFUSED,
+        )
 
 
-def _store(connection: Connection, letters: Sequence[Letter], kept: timedelta) -> list[_Done]:
-    opened = open_letters(letters)
-    frames = [it for it in opened if isinstance(it, Received)]
-    verdicts = iter(ingest(connection, frames, kept=kept))
-    done = []
+def _store(connection: Connection, messages: Sequence[Message]) -> _Done:
+    batch, index, rejections = open_messages(messages)
+    verdicts = ingest(connection, batch)
+    outcomes: list[Outcome | None] = [None] * len(messages)
+    frames = batch.frames
+    columns = (frames.stream.tolist(), frames.first.tolist(), frames.count.tolist())
+    for n, device, stream, first, count, verdict in zip(
+        index, batch.devices, *columns, verdicts, strict=True
+    ):
+        outcomes[n] = Outcome(device, stream, first, count, verdict.code)
+        if verdict.reason:
+            rejections[n] = Rejection(verdict.reason, "")
+    _put_all_aside(connection, messages, rejections)
+    return _Done(outcomes, verdicts, rejections)
+
+
+def _put_all_aside(
+    connection: Connection, messages: Sequence[Message], rejections: Mapping[int, Rejection]
+) -> None:
     put_aside = Counter[DeviceId | None]()
-    for letter, content in zip(letters, opened, strict=True):
-        if isinstance(content, Rejection):
-            one = _Done(rejection=content)
-        else:
-            verdict = next(verdicts)
-            rejection = Rejection(verdict.reason, "") if verdict.reason else None
-            one = _Done(_outcome(content, verdict), verdict, rejection)
-        if one.rejection is not None:
-            put_aside[letter.device] += 1
-            if put_aside[letter.device] <= _PUT_ASIDE:
-                _put_aside(connection, letter, one.rejection)
-        done.append(one)
-    return done
+    for n in sorted(rejections):
+        device = sender_of(messages[n].topic).device
+        put_aside[device] += 1
+        if put_aside[device] <= _PUT_ASIDE:
+            _put_aside(connection, messages[n], rejections[n])
 
 
-def _put_aside(connection: Connection, letter: Letter, rejection: Rejection) -> None:
-    device = letter.device
+def _put_aside(connection: Connection, message: Message, rejection: Rejection) -> None:
+    device = sender_of(message.topic).device
     dead_letters.put(
         "" if device is None else device.tenant,
         connection,
         "" if device is None else device.device,
-        topic=letter.topic.replace("\0", "\N{REPLACEMENT CHARACTER}"),  # no text in SQL
+        topic=message.topic.replace("\0", "\N{REPLACEMENT CHARACTER}"),  # no text in SQL
         reason=rejection.reason,
         detail=rejection.detail,
-        payload=letter.payload,
+        payload=message.payload,
     )
 
 
-def _count(done: Sequence[_Done]) -> None:
+def _count(done: _Done) -> None:
     """Count what was committed, once it is."""
-    metrics.ROWS.inc(sum(it.verdict.stored for it in done))
-    metrics.DUPLICATES.inc(sum(it.verdict.duplicate for it in done))
-    metrics.CONFLICTS.inc(sum(it.verdict.conflict for it in done))
-    for one in done:
-        if one.verdict.code == DISPOSED and one.outcome is not None:
-            metrics.DISPOSED.inc(one.outcome.count)
-        if one.rejection is not None:
-            metrics.DEAD_LETTERS.labels(one.rejection.reason).inc()
-
-
-def _outcome(received: Received, verdict: Verdict) -> Outcome:
-    frame = received.frame
-    return Outcome(received.device, frame.stream, frame.first, frame.count, verdict.code)
+    metrics.ROWS.inc(sum(it.stored for it in done.verdicts))
+    metrics.DUPLICATES.inc(sum(it.duplicate for it in done.verdicts))
+    metrics.CONFLICTS.inc(sum(it.conflict for it in done.verdicts))
+    for reason, count in Counter(it.reason for it in done.rejections.values()).items():
+        metrics.DEAD_LETTERS.labels(reason).inc(count)

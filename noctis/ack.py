@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 from zlib import crc32
 
 from noctis.errors import FrameError
@@ -13,8 +14,7 @@ STORED, REFUSED, DISPOSED = 0, 1, 2
 _HEAD, _RANGE, _CRC32 = struct.Struct("<BBQ"), struct.Struct("<IBB"), struct.Struct("<I")
 
 
-@dataclass(frozen=True, slots=True)
-class AckRange:
+class AckRange(NamedTuple):
     """Consecutive epochs and what became of them: 0 stored, 1 refused, 2 disposed."""
 
     first: int
@@ -33,7 +33,7 @@ class Ack:
 def encode_ack(ack: Ack) -> bytes:
     """Return the bytes of an acknowledgement of at most 255 ranges."""
     body = _HEAD.pack(VERSION, len(ack.ranges), ack.stream)
-    body += b"".join(_RANGE.pack(r.first, r.count, r.code) for r in ack.ranges)
+    body += b"".join([_RANGE.pack(*it) for it in ack.ranges])
     return body + _CRC32.pack(crc32(body))
 
 
