@@ -20,8 +20,8 @@ def acknowledgements(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, bytes]]
     Each frame is one range, as its device sent it; at most 255 go into one message.
     """
     ranges = defaultdict[tuple[DeviceId, int], list[AckRange]](list)
-    for device, stream, first, count, code in outcomes:
-        ranges[device, stream].append(AckRange(first, count, code))
+    for it in outcomes:
+        ranges[it.device, it.stream].append(AckRange(it.first, it.count, it.code))
     for (device, stream), told in ranges.items():
         for start in range(0, len(told), MOST_RANGES):
             part = tuple(told[start : start + MOST_RANGES])

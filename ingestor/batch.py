@@ -11,8 +11,9 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from time import monotonic
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -41,7 +42,8 @@ FIRST_PAUSE_S: Final = 0.1
 LAST_PAUSE_S: Final = 5.0
 
 
-class Outcome(NamedTuple):
+@dataclass(slots=True)
+class Outcome:
     """What is to be told to the device of one message; None where nothing can be told."""
 
     device: DeviceId

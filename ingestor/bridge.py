@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import compress
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from noctis.slot import SLOT
 from noctis.storage.admission import Batch
 from noctis.topics import parse_up, shard_of
 
-__all__ = ["Opened", "Rejection", "Sender", "epochs_in", "open_messages", "sender_of", "shortened"]
+__all__ = ["Opened", "Rejection", "epochs_in", "open_messages", "sender_of", "shortened"]
 
 KEPT: Final = 1024
 """Bytes kept of a payload that is too long to be a frame; still too long to be one."""
@@ -41,10 +40,10 @@ class Sender(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """Messages opened: the frames, whose they are by index, and by index why others are none."""
+    """What messages held: frames, the place of each one's message, and why others hold none."""
 
     batch: Batch
-    index: Sequence[int]
+    places: Sequence[int]
     rejections: dict[int, Rejection]
 
 
@@ -68,20 +67,20 @@ def open_messages(messages: Sequence[Message]) -> Opened:
         for index, (message, sender) in enumerate(zip(messages, senders, strict=True))
         if (rejection := _too_long(message) or sender.rejection)
     }
-    index = [n for n in range(len(messages)) if n not in rejections]
-    frames, errors = decode_all([messages[n].payload for n in index])
+    places = [n for n in range(len(messages)) if n not in rejections]
+    frames, errors = decode_all([messages[n].payload for n in places])
     for at, error in errors.items():
-        rejections[index[at]] = Rejection(error.reason, error.detail)
+        rejections[places[at]] = Rejection(error.reason, error.detail)
     if errors:
-        index = list(compress(index, (at not in errors for at in range(len(index)))))
-    devices = [device for n in index if (device := senders[n].device) is not None]
-    backlog = np.array([senders[n].backlog for n in index], np.bool_)
-    return Opened(Batch(devices, frames, backlog), index, rejections)
+        places = [n for at, n in enumerate(places) if at not in errors]
+    devices = [device for n in places if (device := senders[n].device) is not None]
+    backlog = np.array([senders[n].backlog for n in places], np.bool_)
+    return Opened(Batch(devices, frames, backlog), places, rejections)
 
 
 @lru_cache(maxsize=1 << 16)
 def sender_of(topic: str) -> Sender:
-    """Return what a topic says; of each that is in use once: a device says the same all night."""
+    """Return what a topic says; read once, since a device says the same all night."""
     try:
         sent = parse_up(topic)
     except TopicError as error:

@@ -2,15 +2,17 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Final, NamedTuple
 
 from ingestor import metrics
 from ingestor.batch import Outcome
 from ingestor.bridge import Rejection, open_messages, sender_of
-from noctis.ack import REFUSED
+from noctis.ack import DISPOSED, REFUSED
 from noctis.identity import DeviceId
 from noctis.mqtt import Message
 from noctis.storage import dead_letters
+from noctis.storage.admission import KEPT
 from noctis.storage.database import Connection, Database
 from noctis.storage.ingest import Verdict, ingest
 
@@ -32,15 +34,16 @@ class _Done(NamedTuple):
 class DatabaseStore:
     """Stores messages in the platform's database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, kept: timedelta = KEPT) -> None:
         self._database = database
+        self._kept = kept
 
     async def commit(self, messages: Sequence[Message]) -> Sequence[Outcome | None]:
         """Store messages in one transaction; return what became of each.
 
         What cannot be stored goes to the dead letters in the same transaction.
         """
-        done = await self._database.call(lambda it: _store(it, messages))
+        done = await self._database.call(lambda it: _store(it, messages, self._kept))
         _count(done)
         return done.outcomes
 
@@ -49,8 +52,8 @@ class DatabaseStore:
         rejection = Rejection("poison", repr(error)[:_DETAIL])
         await self._database.call(lambda it: _put_aside(it, message, rejection))
         metrics.DEAD_LETTERS.labels(rejection.reason).inc()
-        batch, index, _ = open_messages([message])
-        if not index:
+        batch, places, _ = open_messages([message])
+        if not places:
             return None
         frames = batch.frames
         return Outcome(
@@ -62,14 +65,14 @@ class DatabaseStore:
         )
 
 
-def _store(connection: Connection, messages: Sequence[Message]) -> _Done:
-    batch, index, rejections = open_messages(messages)
-    verdicts = ingest(connection, batch)
+def _store(connection: Connection, messages: Sequence[Message], kept: timedelta) -> _Done:
+    batch, places, rejections = open_messages(messages)
+    verdicts = ingest(connection, batch, kept=kept)
     outcomes: list[Outcome | None] = [None] * len(messages)
     frames = batch.frames
     columns = (frames.stream.tolist(), frames.first.tolist(), frames.count.tolist())
     for n, device, stream, first, count, verdict in zip(
-        index, batch.devices, *columns, verdicts, strict=True
+        places, batch.devices, *columns, verdicts, strict=True
     ):
         outcomes[n] = Outcome(device, stream, first, count, verdict.code)
         if verdict.reason:
@@ -107,5 +110,8 @@ def _count(done: _Done) -> None:
     metrics.ROWS.inc(sum(it.stored for it in done.verdicts))
     metrics.DUPLICATES.inc(sum(it.duplicate for it in done.verdicts))
     metrics.CONFLICTS.inc(sum(it.conflict for it in done.verdicts))
+    metrics.DISPOSED.inc(
+        sum(it.count for it in done.outcomes if it is not None and it.code == DISPOSED)
+    )
     for reason, count in Counter(it.reason for it in done.rejections.values()).items():
         metrics.DEAD_LETTERS.labels(reason).inc(count)

@@ -2,7 +2,6 @@
 
 import struct
 from dataclasses import dataclass
-from typing import NamedTuple
 from zlib import crc32
 
 from noctis.errors import FrameError
@@ -14,7 +13,8 @@ STORED, REFUSED, DISPOSED = 0, 1, 2
 _HEAD, _RANGE, _CRC32 = struct.Struct("<BBQ"), struct.Struct("<IBB"), struct.Struct("<I")
 
 
-class AckRange(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class AckRange:
     """Consecutive epochs and what became of them: 0 stored, 1 refused, 2 disposed."""
 
     first: int
@@ -33,7 +33,7 @@ class Ack:
 def encode_ack(ack: Ack) -> bytes:
     """Return the bytes of an acknowledgement of at most 255 ranges."""
     body = _HEAD.pack(VERSION, len(ack.ranges), ack.stream)
-    body += b"".join([_RANGE.pack(*it) for it in ack.ranges])
+    body += b"".join([_RANGE.pack(it.first, it.count, it.code) for it in ack.ranges])
     return body + _CRC32.pack(crc32(body))
 
 

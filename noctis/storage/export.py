@@ -18,10 +18,10 @@ from sqlalchemy import Engine, select, text
 
 from noctis.features import NAMES
 from noctis.storage import devices
+from noctis.storage.arrays import POSTGRES_EPOCH_US
 from noctis.storage.copying import copied
 from noctis.storage.engine import transaction
 from noctis.storage.models import models
-from noctis.storage.rows import POSTGRES_EPOCH_US
 
 __all__ = ["PLACEMENTS", "Judged", "Page", "pages"]
 

@@ -1,8 +1,9 @@
 """Store a batch of frames, each epoch exactly once, and say what became of every frame."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -10,21 +11,20 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Table, text
 
 from noctis.ack import DISPOSED, REFUSED, STORED
-from noctis.epoch import EPOCH_SECONDS
 from noctis.storage import rollup_notes
-from noctis.storage.admission import KEPT, Accepted, Received, admit
+from noctis.storage.admission import KEPT, REASONS, Admission, Batch, Received, admit
 from noctis.storage.arrays import array
+from noctis.storage.facts import EPOCH_US
 from noctis.storage.models import epochs, epochs_untimed
 from noctis.storage.rollup_notes import Span
 from noctis.storage.rows import ROW, conflicting, insert
-from noctis.storage.runs import signed
+from noctis.storage.runs import microseconds
 
-__all__ = ["LATE", "Received", "Verdict", "ingest"]
+__all__ = ["LATE", "Batch", "Received", "Verdict", "ingest"]
 
 # Older epochs than this are settled from the outbox, younger ones by a look at recent hours;
 # and the hours of older ones are noted for the rollup, which waits that long for the others.
 LATE: Final = timedelta(hours=1)
-EPOCH_US: Final = 1_000_000 * EPOCH_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Verdict:
 
 def ingest(
     connection: Connection,
-    received: Sequence[Received],
+    received: Batch | Sequence[Received],
     *,
     now: datetime | None = None,
     kept: timedelta = KEPT,
@@ -57,80 +57,74 @@ def ingest(
     """Store the frames of many devices and return a verdict for each; the caller commits.
 
     ``now`` is the moment of receipt; epochs of tenants without a word of their own stay for
-    ``kept``. The same frame may come again, here or to another
-    ingestor at the same time: its epochs stay stored once.
+    ``kept``. The same frame may come again, here or to another ingestor at the same time: its
+    epochs stay stored once.
     """
     if not received:
         return []
+    batch = received if isinstance(received, Batch) else Batch.of(received)
     moment = now or datetime.now(UTC)
-    admitted = admit(connection, received, moment, kept=kept)
-    accepted = admitted.accepted
-    verdicts = {index: Verdict(REFUSED, reason=why) for index, why in admitted.refused.items()}
-    verdicts |= dict.fromkeys(admitted.disposed, Verdict(DISPOSED))
-    if accepted:
-        verdicts |= _store(connection, accepted, moment)
-        _note_late(connection, accepted, verdicts, moment)
-        rollup_notes.note(connection, _late_spans(accepted, verdicts, moment))
-    return [verdicts[index] for index in range(len(received))]
+    admission = admit(connection, batch, moment, kept=kept)
+    stored, conflict = _store(connection, batch, admission, moment)
+    late = (stored > 0) & _starts_late(batch, admission, moment)
+    _note_late(connection, batch, admission, (stored > 0) & batch.backlog | late, moment)
+    rollup_notes.note(connection, _spans(batch, admission, late))
+    figures = (batch.frames.count, stored, conflict, admission.refused, admission.disposed)
+    return [_verdict(*row) for row in zip(*(it.tolist() for it in figures), strict=True)]
 
 
 def _store(
-    connection: Connection, accepted: Sequence[Accepted], now: datetime
-) -> dict[int, Verdict]:
-    rows = _expand(accepted, now)
-    size = max(one.index for one in accepted) + 1
-    total = np.bincount(rows["frame"], minlength=size)
-    distinct, repeats, differing = _deduplicate(rows)
-    untimed = np.isin(distinct["frame"], [one.index for one in accepted if one.utc is None])
-    backlog = np.isin(distinct["frame"], [one.index for one in accepted if one.backlog])
+    connection: Connection, batch: Batch, admission: Admission, now: datetime
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Store what is admitted; return of each frame how many epochs were new, and conflict."""
+    size = len(batch.frames)
+    distinct, repeats, differing = _deduplicate(_expand(batch, admission, now))
+    timed, backlog = admission.timed[distinct["frame"]], batch.backlog[distinct["frame"]]
     stored = np.zeros(size, np.int64)
     conflict = np.bincount(repeats["frame"][differing], minlength=size)
-    for table, part, optimistic in (
-        (epochs, ~untimed & ~backlog, True),
-        (epochs, ~untimed & backlog, False),
-        (epochs_untimed, untimed, False),
+    for table, part, may_repeat in (
+        (epochs, timed & ~backlog, False),
+        (epochs, timed & backlog, True),
+        (epochs_untimed, ~timed, True),
     ):
-        new, wrong = _write(connection, table, distinct[part], optimistic=optimistic)
+        new, wrong = _write(connection, table, distinct[part], may_repeat=may_repeat)
         stored += np.bincount(new["frame"], minlength=size)
         conflict += np.bincount(wrong["frame"], minlength=size)
-    return {
-        one.index: _verdict(
-            int(total[one.index]), int(stored[one.index]), int(conflict[one.index])
-        )
-        for one in accepted
-    }
+    return stored, conflict
 
 
-def _verdict(total: int, stored: int, conflict: int) -> Verdict:
+@lru_cache(maxsize=1024)
+def _verdict(total: int, stored: int, conflict: int, refused: int, disposed: int) -> Verdict:
+    """Return what became of a frame; the same object for the same figures, which are few."""
+    if disposed:
+        return Verdict(DISPOSED)
+    if refused:
+        return Verdict(REFUSED, reason=REASONS[refused])
     duplicate = total - stored - conflict
     if conflict:
         return Verdict(REFUSED, stored, duplicate, conflict, "conflict")
     return Verdict(STORED, stored, duplicate)
 
 
-def _expand(accepted: Sequence[Accepted], now: datetime) -> NDArray[np.void]:
-    """Return one row for each epoch of the frames, in order of arrival."""
-    counts = [one.frame.count for one in accepted]
-    rows = np.empty(sum(counts), ROW)
-    for name, values in (
-        ("tenant_id", [one.device.tenant_id for one in accepted]),
-        ("device_id", [one.device.id for one in accepted]),
-        ("stream", [signed(one.frame.stream) for one in accepted]),
-        ("run_seq", [one.frame.run_seq for one in accepted]),
-        ("frame", [one.index for one in accepted]),
-        ("epoch_start", [0 if one.utc is None else _microseconds(one.utc) for one in accepted]),
-    ):
-        rows[name] = np.repeat(np.array(values, np.int64), counts)
-    rows["seq"] = np.concatenate([one.frame.seqs for one in accepted])
-    rows["codes"] = np.concatenate([one.frame.codes for one in accepted])
-    rows["in_bed"] = np.concatenate([one.frame.in_bed for one in accepted])
-    rows["epoch_start"] += EPOCH_US * (rows["seq"] - rows["run_seq"] - 1)
-    rows["received_at"] = _microseconds(now)
+def _expand(batch: Batch, admission: Admission, now: datetime) -> NDArray[np.void]:
+    """Return one row for each epoch that is admitted, in order of arrival."""
+    frames = batch.frames
+    frame = frames.epoch_frame
+    taken = admission.accepted[frame]
+    frame = frame[taken]
+    rows = np.empty(len(frame), ROW)
+    rows["frame"] = frame
+    rows["tenant_id"] = admission.tenant_id[frame]
+    rows["device_id"] = admission.device_id[frame]
+    rows["stream"] = frames.stream.view(np.int64)[frame]
+    rows["run_seq"] = frames.run_seq[frame]
+    rows["seq"] = frames.seq[taken]
+    base = np.where(admission.timed, admission.utc, 0)
+    rows["epoch_start"] = base[frame] + EPOCH_US * (rows["seq"] - rows["run_seq"] - 1)
+    rows["codes"] = frames.codes[taken]
+    rows["in_bed"] = frames.in_bed[taken]
+    rows["received_at"] = microseconds(now)
     return rows
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def _deduplicate(
@@ -156,26 +150,37 @@ def _deduplicate(
 
 
 def _write(
-    connection: Connection, table: Table, rows: NDArray[np.void], *, optimistic: bool
+    connection: Connection, table: Table, rows: NDArray[np.void], *, may_repeat: bool
 ) -> tuple[NDArray[np.void], NDArray[np.void]]:
     """Write rows; return those that were new, and those stored with another payload."""
     if not len(rows):
         return rows, rows
-    new = insert(connection, table, rows, optimistic=optimistic)
+    new = insert(connection, table, rows, may_repeat=may_repeat)
     old = rows[~new]
     return rows[new], old[conflicting(connection, table, old)] if len(old) else old
 
 
+def _starts_late(batch: Batch, admission: Admission, now: datetime) -> NDArray[np.bool_]:
+    """Tell which frames begin before the hours that are looked at anyway."""
+    return admission.timed & (_first_start(batch, admission) < microseconds(now - LATE))
+
+
+def _first_start(batch: Batch, admission: Admission) -> NDArray[np.int64]:
+    """Return the start of each frame's first epoch, in microseconds since 1970."""
+    return admission.utc + EPOCH_US * (batch.frames.first - batch.frames.run_seq - 1)
+
+
 def _note_late(
     connection: Connection,
-    accepted: Sequence[Accepted],
-    verdicts: dict[int, Verdict],
+    batch: Batch,
+    admission: Admission,
+    which: NDArray[np.bool_],
     now: datetime,
 ) -> None:
     """Leave a note for the settler where new epochs lie outside the hours it looks at."""
-    late = [one for one in accepted if verdicts[one.index].stored and _is_late(one, now)]
-    if not late:
+    if not which.any():
         return
+    frames = batch.frames
     connection.execute(
         text(
             "INSERT INTO outbox (device_id, stream, run_seq, first_seq, last_seq, created_at) "
@@ -185,32 +190,18 @@ def _note_late(
         ),
         {
             "now": now,
-            "devices": array([one.device.id for one in late], "integer"),
-            "streams": array([signed(one.frame.stream) for one in late], "bigint"),
-            "runs": array([one.frame.run_seq for one in late], "bigint"),
-            "firsts": array([one.frame.first for one in late], "bigint"),
-            "lasts": array([one.frame.first + one.frame.count - 1 for one in late], "bigint"),
+            "devices": array(admission.device_id[which], "integer"),
+            "streams": array(frames.stream.view(np.int64)[which], "bigint"),
+            "runs": array(frames.run_seq[which], "bigint"),
+            "firsts": array(frames.first[which], "bigint"),
+            "lasts": array(frames.last[which], "bigint"),
         },
     )
 
 
-def _late_spans(
-    accepted: Sequence[Accepted], verdicts: dict[int, Verdict], now: datetime
-) -> list[Span]:
+def _spans(batch: Batch, admission: Admission, which: NDArray[np.bool_]) -> Iterable[Span]:
     """Return where new epochs lie in hours that may be rolled up already."""
-    edge = _microseconds(now - LATE)
-    spans = []
-    for one in accepted:
-        if one.utc is not None and verdicts[one.index].stored:
-            ahead = one.frame.first - one.frame.run_seq - 1
-            first = _microseconds(one.utc) + EPOCH_US * ahead
-            if first < edge:
-                spans.append((one.device.id, first, first + EPOCH_US * (one.frame.count - 1)))
-    return spans
-
-
-def _is_late(one: Accepted, now: datetime) -> bool:
-    if one.backlog or one.utc is None:
-        return one.backlog
-    first = EPOCH_SECONDS * (one.frame.first - one.frame.run_seq - 1)
-    return one.utc + timedelta(seconds=first) < now - LATE
+    first = _first_start(batch, admission)[which]
+    last = first + EPOCH_US * (batch.frames.count[which] - 1)
+    columns = (admission.device_id[which], first, last)
+    return zip(*(it.tolist() for it in columns), strict=True)

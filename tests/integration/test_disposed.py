@@ -6,12 +6,12 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
-from ingestor.bridge import Letter
 from ingestor.store import DatabaseStore
 from noctis import topics
 from noctis.ack import DISPOSED, REFUSED, STORED
 from noctis.epoch import encode_frame
 from noctis.identity import DeviceId
+from noctis.mqtt import Message
 from noctis.settings import Settings
 from noctis.storage import tenants
 from noctis.storage.database import Database
@@ -110,15 +110,15 @@ def test_what_is_disposed_of_is_acknowledged_as_such_and_is_no_dead_letter(
 ) -> None:
     send(home, frame())
     close(home, owner=False)
-    letters = [
-        Letter(topics.up(who, "backlog"), encode_frame(frame()), who, backlog=True)
+    messages = [
+        Message(topics.up(who, "backlog"), encode_frame(frame()), 1, retain=False, generation=1)
         for who in (BED, DeviceId("home", "gone"))
     ]
 
     async def main() -> None:
         database = Database(Settings(database_url=SecretStr(database_url)), application="test")
         try:
-            outcomes = await DatabaseStore(database).commit(letters)
+            outcomes = await DatabaseStore(database).commit(messages)
         finally:
             database.close()
         codes = [it and (it.stream, it.first, it.count, it.code) for it in outcomes]
@@ -131,7 +131,8 @@ def test_what_is_disposed_of_is_acknowledged_as_such_and_is_no_dead_letter(
 @pytest.mark.usefixtures("home")
 def test_the_ingestor_keeps_as_long_as_it_is_told(database_url: str) -> None:
     old = datetime.now(UTC).replace(microsecond=0) - 20 * DAY
-    letter = Letter(topics.up(BED, "epochs"), encode_frame(frame(utc=old)), BED)
+    payload = encode_frame(frame(utc=old))
+    message = Message(topics.up(BED, "epochs"), payload, 1, retain=False, generation=1)
 
     async def main() -> None:
         for days, code in ((10, DISPOSED), (30, STORED)):
@@ -139,7 +140,7 @@ def test_the_ingestor_keeps_as_long_as_it_is_told(database_url: str) -> None:
             database = Database(settings, application="test")
             try:
                 store = DatabaseStore(database, kept=settings.retention)
-                [one] = await store.commit([letter])
+                [one] = await store.commit([message])
             finally:
                 database.close()
             assert one is not None

@@ -1,12 +1,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
 
 import pytest
 
-from ingestor.batch import FRAMES, Batcher, Outcome
-from ingestor.bridge import Letter, read
+from ingestor.batch import FRAMES, IN_FLIGHT, PACE_S, Batcher, Outcome
 from noctis.errors import StorageError, StorageUnavailableError, StorageUnreachableError
 from noctis.identity import DeviceId
+from noctis.mqtt import Message
 
 DEVICE = DeviceId("t1", "d1")
 AWAY, REFUSED = StorageUnavailableError("away"), StorageError("refused")
@@ -25,26 +26,26 @@ class MemoryStore:
         self.most = FRAMES
         self.away = AWAY
 
-    async def commit(self, letters: Sequence[Letter]) -> Sequence[Outcome | None]:
+    async def commit(self, messages: Sequence[Message]) -> Sequence[Outcome | None]:
         await self.open.wait()
         if self.failures:
             self.failures -= 1
             raise self.away
-        if len(letters) > self.most:
+        if len(messages) > self.most:
             raise TimeoutError
-        if any(it.payload == b"poison" for it in letters):
+        if any(it.payload == b"poison" for it in messages):
             raise REFUSED
-        self.batches.append([it.payload for it in letters])
-        return [self._outcome(it, 0) for it in letters]
+        self.batches.append([it.payload for it in messages])
+        return [self._outcome(it, 0) for it in messages]
 
-    async def condemn(self, letter: Letter, error: Exception) -> Outcome | None:
+    async def condemn(self, message: Message, error: Exception) -> Outcome | None:
         if not self.aside_works:
             raise REFUSED from error
-        self.condemned.append(letter.payload)
+        self.condemned.append(message.payload)
         return None
 
-    def _outcome(self, letter: Letter, code: int) -> Outcome:
-        return Outcome(DEVICE, 7, int(letter.payload), 1, code)
+    def _outcome(self, message: Message, code: int) -> Outcome:
+        return Outcome(DEVICE, 7, int(message.payload), 1, code)
 
 
 class Bench:
@@ -54,15 +55,27 @@ class Bench:
         self.store = MemoryStore()
         self.confirmed: list[int] = []
         self.settled: list[bytes] = []
-        self.batcher = Batcher(self.store, self._confirm, capacity=capacity)
+        self.batcher = Batcher(self.store, self._done, capacity=capacity)
 
-    def _confirm(self, outcomes: Sequence[Outcome]) -> None:
+    def _done(self, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
         self.confirmed += [it.first for it in outcomes]
+        self.settled += [it.payload for it in messages]
 
-    async def send(self, payload: bytes, generation: int = 1, qos: int = 1) -> None:
-        letter = read("noctis/v1/up/1/t1/d1/epochs", payload)
-        await self.batcher.submit(letter, generation=generation, qos=qos)
-        self.settled.append(payload)
+    def send(self, *payloads: bytes, generation: int = 1, qos: int = 1) -> None:
+        topic = "noctis/v1/up/1/t1/d1/epochs"
+        self.batcher.take(
+            [
+                Message(topic, it, qos, retain=False, generation=generation, at=monotonic())
+                for it in payloads
+            ]
+        )
+
+    async def occupy(self, *payloads: bytes) -> None:
+        """Send a message for each transaction that may run at a time."""
+        assert len(payloads) == IN_FLIGHT
+        for payload in payloads:
+            self.send(payload)
+            await asyncio.sleep(2 * PACE_S)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(10):
@@ -70,23 +83,21 @@ class Bench:
                 await asyncio.sleep(0.001)
 
 
-def at_work(
-    scene: Callable[[Bench, asyncio.TaskGroup], Awaitable[None]], **options: int
-) -> None:
+def at_work(scene: Callable[[Bench], Awaitable[None]], **options: int) -> None:
     async def main() -> None:
         bench = Bench(**options)
         async with asyncio.timeout(20), asyncio.TaskGroup() as group:
             running = group.create_task(bench.batcher.run())
-            await scene(bench, group)
+            await scene(bench)
             running.cancel()
 
     asyncio.run(main())
 
 
 def test_a_letter_is_settled_only_after_its_commit() -> None:
-    async def scene(bench: Bench, group: asyncio.TaskGroup) -> None:
+    async def scene(bench: Bench) -> None:
         bench.store.open.clear()
-        group.create_task(bench.send(b"1"))
+        bench.send(b"1")
         await asyncio.sleep(0.05)
         assert (bench.settled, bench.confirmed) == ([], [])
         assert bench.batcher.oldest_s() >= 0.05
@@ -99,27 +110,26 @@ def test_a_letter_is_settled_only_after_its_commit() -> None:
 
 
 def test_what_arrives_during_a_commit_makes_up_the_next_batch() -> None:
-    async def scene(bench: Bench, group: asyncio.TaskGroup) -> None:
+    async def scene(bench: Bench) -> None:
         bench.store.open.clear()
-        group.create_task(bench.send(b"0"))
-        await asyncio.sleep(0.02)
-        for number in range(1, FRAMES + 101):
-            group.create_task(bench.send(str(number).encode()))
+        await bench.occupy(b"0", b"1")
+        for number in range(2, FRAMES + 102):
+            bench.send(str(number).encode())
         await asyncio.sleep(0.02)
         bench.store.open.set()
-        await bench.until(lambda: len(bench.settled) == FRAMES + 101)
-        assert [len(it) for it in bench.store.batches] == [1, FRAMES, 100]
-        assert bench.confirmed == list(range(FRAMES + 101))
+        await bench.until(lambda: len(bench.settled) == FRAMES + 102)
+        assert sorted(len(it) for it in bench.store.batches) == [1, 1, 100, FRAMES]
+        assert sorted(bench.confirmed) == list(range(FRAMES + 102))
 
     at_work(scene)
 
 
 def test_a_batch_that_takes_a_slow_database_too_long_is_stored_in_parts() -> None:
-    async def scene(bench: Bench, group: asyncio.TaskGroup) -> None:
+    async def scene(bench: Bench) -> None:
         bench.store.most = 5
         bench.store.open.clear()
         for number in range(41):
-            group.create_task(bench.send(str(number).encode()))
+            bench.send(str(number).encode())
         await asyncio.sleep(0.05)
         bench.store.open.set()
         await bench.until(lambda: len(bench.settled) == 41)
@@ -131,21 +141,21 @@ def test_a_batch_that_takes_a_slow_database_too_long_is_stored_in_parts() -> Non
 
 
 def test_a_batch_waits_as_long_as_the_breaker_says_and_no_longer() -> None:
-    async def scene(bench: Bench, _: asyncio.TaskGroup) -> None:
+    async def scene(bench: Bench) -> None:
         bench.store.away = StorageUnreachableError("open", retry_after_s=0.01)
         bench.store.failures = 100
-        async with asyncio.timeout(10):  # pauses of its own would take minutes
-            await bench.send(b"1")
+        bench.send(b"1")  # pauses of its own would take minutes
+        await bench.until(lambda: bench.settled == [b"1"])
         assert bench.confirmed == [1]
 
     at_work(scene)
 
 
 def test_while_the_database_is_away_nothing_is_settled_and_nothing_is_lost() -> None:
-    async def scene(bench: Bench, group: asyncio.TaskGroup) -> None:
+    async def scene(bench: Bench) -> None:
         bench.store.failures = 2
         for number in range(5):
-            group.create_task(bench.send(str(number).encode()))
+            bench.send(str(number).encode())
         await asyncio.sleep(0.02)
         assert bench.settled == bench.confirmed == []
         await bench.until(lambda: len(bench.settled) == 5)
@@ -155,11 +165,11 @@ def test_while_the_database_is_away_nothing_is_settled_and_nothing_is_lost() -> 
 
 
 def test_poison_is_found_and_put_aside_and_the_rest_is_stored() -> None:
-    async def scene(bench: Bench, group: asyncio.TaskGroup) -> None:
+    async def scene(bench: Bench) -> None:
         bench.store.open.clear()
         payloads = [b"poison" if n in {3, 40} else str(n).encode() for n in range(64)]
         for payload in payloads:
-            group.create_task(bench.send(payload))
+            bench.send(payload)
         await asyncio.sleep(0.02)
         bench.store.open.set()
         await bench.until(lambda: len(bench.settled) == 64)
@@ -170,9 +180,9 @@ def test_poison_is_found_and_put_aside_and_the_rest_is_stored() -> None:
 
 
 def test_where_even_the_dead_letters_fail_nothing_is_settled_until_they_work() -> None:
-    async def scene(bench: Bench, group: asyncio.TaskGroup) -> None:
+    async def scene(bench: Bench) -> None:
         bench.store.aside_works = False
-        group.create_task(bench.send(b"poison"))
+        bench.send(b"poison")
         await asyncio.sleep(0.3)
         assert bench.settled == []
         bench.store.aside_works = True
@@ -187,18 +197,17 @@ def test_with_no_room_left_only_what_will_come_again_is_let_go(
 ) -> None:
     """At QoS 0 the new letter goes, after a reconnect the oldest, at QoS 1 none."""
 
-    async def scene(bench: Bench, group: asyncio.TaskGroup) -> None:
+    async def scene(bench: Bench) -> None:
         bench.store.open.clear()
-        group.create_task(bench.send(b"100"))
-        await asyncio.sleep(0.02)
+        await bench.occupy(b"100", b"101")
         for number in range(3):
-            group.create_task(bench.send(str(number).encode()))
+            bench.send(str(number).encode())
         await asyncio.sleep(0.02)
-        group.create_task(bench.send(b"3", generation, qos))
+        bench.send(b"3", generation=generation, qos=qos)
         await asyncio.sleep(0.02)
         assert bench.settled == ([] if dropped is None else [str(dropped).encode()])
         bench.store.open.set()
-        await bench.until(lambda: len(bench.settled) == 5)
-        assert set(bench.confirmed) == {100, 0, 1, 2, 3} - {dropped}
+        await bench.until(lambda: len(bench.settled) == 6)
+        assert set(bench.confirmed) == {100, 101, 0, 1, 2, 3} - {dropped}
 
     at_work(scene, capacity=3)

@@ -1,13 +1,17 @@
+from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from noctis.epoch import Run
-from noctis.storage.runs import signed, unsigned, verdict
+from noctis.slot import RUN
+from noctis.storage.runs import UNKNOWN, microseconds, signed, unsigned, verdict, verdicts
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+NEAR = (int(NOW.timestamp()) - 401 * 86_400, int(NOW.timestamp()) + 2 * 86_400)
 
 
 @given(st.integers(0, (1 << 64) - 1))
@@ -44,3 +48,12 @@ def test_no_clock_is_believed_before_2025() -> None:
 
 def test_no_clock_is_no_time() -> None:
     assert verdict(Run(0, 0, 1, 0, 0), NOW) is None
+
+
+@given(st.lists(st.integers(0, (1 << 32) - 1) | st.integers(*NEAR)))
+def test_the_verdicts_on_many_runs_are_those_on_each(seconds: list[int]) -> None:
+    runs = [Run(0, 0, 1, 0, utc_s) for utc_s in seconds]
+    each = [verdict(run, NOW) for run in runs]
+    fields = np.array([astuple(run) for run in runs], RUN)
+    expected = [UNKNOWN if it is None else microseconds(it) for it in each]
+    assert verdicts(fields, NOW).tolist() == expected
