@@ -96,12 +96,12 @@ def _raw_copy(maker: Maker) -> Prepared:
 
 def _optimistic(maker: Maker) -> Prepared:
     made = maker.table()
-    return lambda connection: rows.insert(connection, epochs, made, optimistic=True)
+    return lambda connection: rows.insert(connection, epochs, made, may_repeat=False)
 
 
 def _unnest(maker: Maker) -> Prepared:
     made = maker.table()
-    return lambda connection: rows.insert(connection, epochs, made, optimistic=False)
+    return lambda connection: rows.insert(connection, epochs, made, may_repeat=True)
 
 
 def _executemany(maker: Maker) -> Prepared:

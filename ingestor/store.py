@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from ingestor import metrics
 from ingestor.batch import Outcome
-from ingestor.bridge import Rejection, open_messages, sender_of
+from ingestor.bridge import Opened, Rejection, open_messages, sender_of
 from noctis.ack import DISPOSED, REFUSED
 from noctis.identity import DeviceId
 from noctis.mqtt import Message
@@ -16,7 +16,7 @@ from noctis.storage.admission import KEPT
 from noctis.storage.database import Connection, Database
 from noctis.storage.ingest import Verdict, ingest
 
-__all__ = ["DatabaseStore"]
+__all__ = ["DatabaseStore", "told"]
 
 _DETAIL: Final = 500
 _PUT_ASIDE: Final = 10
@@ -52,32 +52,34 @@ class DatabaseStore:
         rejection = Rejection("poison", repr(error)[:_DETAIL])
         await self._database.call(lambda it: _put_aside(it, message, rejection))
         metrics.DEAD_LETTERS.labels(rejection.reason).inc()
-        batch, places, _ = open_messages([message])
-        if not places:
-            return None
-        frames = batch.frames
-        return Outcome(
-            batch.devices[0],
-            int(frames.stream[0]),
-            int(frames.first[0]),
-            int(frames.count[0]),
-            REFUSED,
+        opened = open_messages([message])
+        refusals = [Verdict(REFUSED)] * len(opened.batch)
+        return next(iter(told(opened, refusals)), None)
+
+
+def told(opened: Opened, verdicts: Sequence[Verdict]) -> list[Outcome]:
+    """Return what devices are told of their frames."""
+    frames = opened.batch.frames
+    columns = (frames.stream.tolist(), frames.first.tolist(), frames.count.tolist())
+    return [
+        Outcome(device, stream, first, count, verdict.code)
+        for device, stream, first, count, verdict in zip(
+            opened.batch.devices, *columns, verdicts, strict=True
         )
+    ]
 
 
 def _store(connection: Connection, messages: Sequence[Message], kept: timedelta) -> _Done:
-    batch, places, rejections = open_messages(messages)
-    verdicts = ingest(connection, batch, kept=kept)
-    outcomes: list[Outcome | None] = [None] * len(messages)
-    frames = batch.frames
-    columns = (frames.stream.tolist(), frames.first.tolist(), frames.count.tolist())
-    for n, device, stream, first, count, verdict in zip(
-        places, batch.devices, *columns, verdicts, strict=True
-    ):
-        outcomes[n] = Outcome(device, stream, first, count, verdict.code)
+    opened = open_messages(messages)
+    verdicts = ingest(connection, opened.batch, kept=kept)
+    rejections = dict(opened.rejections)
+    for place, verdict in zip(opened.places, verdicts, strict=True):
         if verdict.reason:
-            rejections[n] = Rejection(verdict.reason, "")
+            rejections[place] = Rejection(verdict.reason, "")
     _put_all_aside(connection, messages, rejections)
+    outcomes: list[Outcome | None] = [None] * len(messages)
+    for place, outcome in zip(opened.places, told(opened, verdicts), strict=True):
+        outcomes[place] = outcome
     return _Done(outcomes, verdicts, rejections)
 
 

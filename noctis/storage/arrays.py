@@ -18,7 +18,6 @@ __all__ = [
     "Array",
     "Kind",
     "array",
-    "cells",
     "driver",
     "dtype",
     "fetch",
@@ -66,7 +65,7 @@ def dtype(kind: Kind) -> np.dtype[np.generic]:
     return np.dtype(_WIRE[kind][0])
 
 
-def cells(values: NDArray[np.generic]) -> NDArray[np.void]:
+def _cells(values: NDArray[np.generic]) -> NDArray[np.void]:
     """Return values as PostgreSQL's binary formats have them: each behind its length."""
     packed = np.empty(len(values), [("length", ">i4"), ("value", values.dtype)])
     packed["length"] = values.itemsize
@@ -78,7 +77,7 @@ def array(values: ArrayLike, kind: Kind) -> Array:
     """Return a parameter to be written as ``CAST(... AS kind[])``; no nulls."""
     elements = np.asarray(values).astype(dtype(kind))
     head = _ARRAY_HEAD.pack(1, 0, _WIRE[kind][1], len(elements), 1)
-    return Array(head + cells(elements).tobytes())
+    return Array(head + _cells(elements).tobytes())
 
 
 def fetch(

@@ -140,6 +140,8 @@ def _deduplicate(
     same[1:] = np.logical_and.reduce(
         [ordered[name][1:] == ordered[name][:-1] for name in ("device_id", "stream", "seq")]
     )
+    if not same.any():
+        return ordered, ordered[:0], same[:0]
     first = ordered[np.maximum.accumulate(np.where(same, 0, np.arange(len(rows))))]
     differ = (
         (ordered["run_seq"] != first["run_seq"])

@@ -24,13 +24,12 @@ from noctis.storage.arrays import (
     Array,
     Kind,
     array,
-    cells,
     driver,
     dtype,
     fetch,
 )
 
-__all__ = ["BULK", "ROW", "conflicting", "copy_payload", "insert"]
+__all__ = ["BULK", "ROW", "conflicting", "copy_payload", "copy_statement", "insert"]
 
 # A row before it is written. Times are microseconds since 1970; ``frame`` says where the row
 # came from and is not stored.
@@ -50,6 +49,9 @@ ROW: Final = np.dtype(
 )
 IDENTITY: Final = ("device_id", "stream", "seq")
 _KEY_KINDS: Final[tuple[Kind, ...]] = ("integer", "bigint", "bigint")
+BLOCK: Final = 2048
+"""Rows packed at a time: they stay in the processor's cache."""
+
 BULK: Final = 256
 """Fewer rows than this are inserted: one trip to the server, where COPY takes three."""
 EPOCH_US: Final = 1_000_000 * EPOCH_SECONDS
@@ -110,14 +112,43 @@ def conflicting(
 
 
 def copy_payload(table: Table, rows: NDArray[np.void]) -> bytes:
-    """Return rows in the format of COPY ... FROM STDIN (FORMAT BINARY), all columns."""
-    columns = {name: cells(_column(table, rows, name)) for name in table.columns.keys()}  # noqa: SIM118
-    kinds = [(name, values.dtype) for name, values in columns.items()]
-    buffer = np.empty(len(rows), np.dtype([("#fields", ">i2"), *kinds]))
-    buffer["#fields"] = len(columns)
-    for name, values in columns.items():
-        buffer[name] = values
-    return COPY_HEAD + buffer.tobytes() + COPY_TAIL
+    """Return rows in the binary format of COPY, as ``copy_statement`` takes them."""
+    names = _copied_names(table)
+    layout = _row_layout(table)
+    parts = [COPY_HEAD]
+    for begin in range(0, len(rows), BLOCK):
+        part = rows[begin : begin + BLOCK]
+        block = np.empty(len(part), layout)
+        block["fields"] = len(names) + COUNT
+        for name in names:
+            values = _column(table, part, name)
+            block[name]["length"], block[name]["value"] = values.itemsize, values
+        block["codes"]["length"], block["codes"]["value"] = 2, part["codes"]
+        parts.append(block.tobytes())
+    return b"".join([*parts, COPY_TAIL])
+
+
+def copy_statement(table: Table) -> sql.Composed:
+    """Return the statement that takes what ``copy_payload`` made."""
+    return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
+        sql.Identifier(table.name), _identifiers([*_copied_names(table), *NAMES])
+    )
+
+
+def _copied_names(table: Table) -> list[str]:
+    """Return the columns as they are copied, those of the codes aside, which come last."""
+    return [name for name in table.columns.keys() if name not in NAMES]  # noqa: SIM118
+
+
+def _row_layout(table: Table) -> np.dtype[np.void]:
+    cells = [(name, _cell(dtype(_kind(table, name)))) for name in _copied_names(table)]
+    codes = ("codes", _cell(dtype("smallint")), (COUNT,))
+    return np.dtype([("fields", ">i2"), *cells, codes])
+
+
+def _cell(value: np.dtype[np.generic]) -> np.dtype[np.void]:
+    """Return a value behind its length, as PostgreSQL's binary formats have it."""
+    return np.dtype([("length", ">i4"), ("value", value)])
 
 
 def _inserted(
@@ -141,12 +172,9 @@ def _inserted(
 def _copied(connection: Connection, table: Table, rows: NDArray[np.void]) -> bool:
     """Copy the rows into the table; False, and nothing is changed, when a key exists."""
     payload = copy_payload(table, rows)
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
-        sql.Identifier(table.name), _identifiers(table.columns.keys())
-    )
     savepoint = connection.begin_nested()
     with suppress(psycopg.errors.UniqueViolation):
-        with driver(connection).cursor().copy(statement) as copy:
+        with driver(connection).cursor().copy(copy_statement(table)) as copy:
             copy.write(payload)
         savepoint.commit()
         return True
@@ -167,10 +195,10 @@ def _repeated(
     statement = sql.SQL(
         "SELECT array_agg(sent.frame) FROM unnest(%b::bigint[], %b::integer[], %b::bigint[], "
         "%b::bigint[], %b::bigint[], %b::timestamptz[], %b::timestamptz[]) "
-        "AS sent(frame, device_id, stream, low, high, since, until) "
-        "WHERE EXISTS (SELECT FROM {table} AS stored WHERE stored.device_id = sent.device_id "
+        "AS sent(frame, device_id, stream, low, high, since, until) CROSS JOIN LATERAL "
+        "(SELECT FROM {table} AS stored WHERE stored.device_id = sent.device_id "
         "{during} AND stored.stream = sent.stream "
-        "AND stored.seq BETWEEN sent.low AND sent.high)"
+        "AND stored.seq BETWEEN sent.low AND sent.high LIMIT 1) AS found"
     ).format(table=sql.Identifier(table.name), during=sql.SQL(during))
     since = low["epoch_start"] - POSTGRES_EPOCH_US
     until = since + EPOCH_US * (ends - low["seq"])

@@ -26,9 +26,11 @@ from sqlalchemy import Engine, text
 from ingestor import clock
 from ingestor.acks import acknowledgements
 from ingestor.batch import Outcome
-from ingestor.bridge import Letter, Rejection, open_letters, read
+from ingestor.bridge import open_messages
+from ingestor.store import told
 from noctis import topics
 from noctis.identity import DeviceId
+from noctis.mqtt import Message
 from noctis.storage import devices, tenants
 from noctis.storage.engine import create, transaction
 from noctis.storage.ingest import ingest
@@ -85,7 +87,7 @@ class Platform:
     engine: Engine
     chance: random.Random
     late: dict[int, int] = field(default_factory=dict)  # device -> round of its registration
-    letters: list[Letter] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
     refused: int = 0
 
     def register(self, number: int) -> None:
@@ -96,14 +98,15 @@ class Platform:
 
     def take(self, message: dict[str, Any]) -> None:
         topic = topics.up(name_of(message["device"]), message["channel"])
-        self.letters.append(read(topic, bytes.fromhex(message["send"])))
+        payload = bytes.fromhex(message["send"])
+        self.messages.append(Message(topic, payload, 1, retain=False, generation=1))
 
     def commit(self, number: int, now: datetime) -> Iterator[str]:
         """Store the round's messages in a few transactions; yield what devices are told."""
         self.register(number)
-        letters, self.letters = self.letters, []
-        cuts = sorted(self.chance.randrange(len(letters) + 1) for _ in range(2))
-        for part in (letters[: cuts[0]], letters[cuts[0] : cuts[1]], letters[cuts[1] :]):
+        messages, self.messages = self.messages, []
+        cuts = sorted(self.chance.randrange(len(messages) + 1) for _ in range(2))
+        for part in (messages[: cuts[0]], messages[cuts[0] : cuts[1]], messages[cuts[1] :]):
             try:
                 outcomes = self._store(part, now)
             except AwayError:
@@ -112,19 +115,14 @@ class Platform:
             for topic, payload in acknowledgements(outcomes):
                 yield f"{topic.split('/')[4][1:]} {payload.hex()}"
 
-    def _store(self, letters: Sequence[Letter], now: datetime) -> list[Outcome]:
+    def _store(self, messages: Sequence[Message], now: datetime) -> list[Outcome]:
+        opened = open_messages(messages)
+        assert not opened.rejections
         with transaction(self.engine, 60) as connection:
-            received = []
-            for one in open_letters(letters):
-                assert not isinstance(one, Rejection), one
-                received.append(one)
-            verdicts = ingest(connection, received, now=now)
+            verdicts = ingest(connection, opened.batch, now=now)
             if self.chance.random() < AWAY:
                 raise AwayError
-        return [
-            Outcome(it.device, it.frame.stream, it.frame.first, it.frame.count, verdict.code)
-            for it, verdict in zip(received, verdicts, strict=True)
-        ]
+        return told(opened, verdicts)
 
 
 class AwayError(Exception):
