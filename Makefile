@@ -54,8 +54,7 @@ oracle: ## hold the figures of random nights against YASA, in an environment of 
 bench: setup ## measure: latency beside the bare broker, ingest beside its raw limits
 	@mkdir -p build/bench
 	$(BIN)/python -m bench.latency --json build/bench/latency.json
-	$(BIN)/python -m bench.ingest_copy --json build/bench/ingest_copy.json
-	$(BIN)/python -m bench.ingest_rate --json build/bench/ingest_rate.json
+	$(BIN)/python -m bench.ingest --json > build/bench/ingest.json
 
 load: setup ## the latency at more devices: make load DEVICES=1000
 	$(BIN)/python -m bench.latency --devices $(or $(DEVICES),500) --json build/bench/load.json

@@ -1,4 +1,4 @@
-"""What the devices of a bench send, as ready-made packets; and the same kind of rows for COPY."""
+"""What the devices of a bench send, as ready-made packets; and rows of the kind for COPY."""
 
 import struct
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from noctis.features import COUNT
 from noctis.frames import CRC32, HEAD, MAGIC, VERSION
 from noctis.identity import DeviceId
 from noctis.slot import SLOT, encode_run, encode_slots
-from noctis.storage.rows import ROW
+from noctis.storage.packing import ROW
 
 __all__ = ["TENANT", "Fleet", "Load", "device"]
 

@@ -16,8 +16,9 @@ from noctis.storage.admission import KEPT, REASONS, Admission, Batch, Received, 
 from noctis.storage.arrays import array
 from noctis.storage.facts import EPOCH_US
 from noctis.storage.models import epochs, epochs_untimed
+from noctis.storage.packing import ROW
 from noctis.storage.rollup_notes import Span
-from noctis.storage.rows import ROW, conflicting, insert
+from noctis.storage.rows import conflicting, insert
 from noctis.storage.runs import microseconds
 
 __all__ = ["LATE", "Batch", "Received", "Verdict", "ingest"]

@@ -14,58 +14,31 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
-from sqlalchemy import BigInteger, Boolean, Connection, Integer, SmallInteger, Table
-from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy import Connection, Table
 
-from noctis.features import COUNT, NAMES
+from noctis.errors import StorageUnavailableError
+from noctis.features import NAMES
 from noctis.frames import EPOCH_SECONDS
-from noctis.storage.arrays import (
-    POSTGRES_EPOCH_US,
-    Array,
-    Kind,
-    array,
-    driver,
-    dtype,
-    fetch,
+from noctis.storage.arrays import POSTGRES_EPOCH_US, Array, Kind, array, driver, fetch
+from noctis.storage.packing import (
+    ROW,
+    arrays,
+    copy_payload,
+    copy_statement,
+    identifiers,
+    unnest,
 )
 
-__all__ = ["BULK", "ROW", "conflicting", "copy_payload", "copy_statement", "insert"]
+__all__ = ["BULK", "conflicting", "insert"]
 
-# A row before it is written. Times are microseconds since 1970; ``frame`` says where the row
-# came from and is not stored.
-ROW: Final = np.dtype(
-    [
-        ("tenant_id", np.int32),
-        ("device_id", np.int32),
-        ("epoch_start", np.int64),
-        ("stream", np.int64),
-        ("seq", np.int64),
-        ("run_seq", np.int64),
-        ("in_bed", np.bool_),
-        ("codes", np.int16, (COUNT,)),
-        ("received_at", np.int64),
-        ("frame", np.int64),
-    ]
-)
 IDENTITY: Final = ("device_id", "stream", "seq")
-_KEY_KINDS: Final[tuple[Kind, ...]] = ("integer", "bigint", "bigint")
-BLOCK: Final = 2048
-"""Rows packed at a time: they stay in the processor's cache."""
-
+PAYLOAD: Final = ("run_seq", "in_bed", *NAMES)
 BULK: Final = 256
 """Fewer rows than this are inserted: one trip to the server, where COPY takes three."""
-EPOCH_US: Final = 1_000_000 * EPOCH_SECONDS
-PAYLOAD: Final = ("run_seq", "in_bed", *NAMES)
-COPY_HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-COPY_TAIL: Final = b"\xff\xff"
 
-_KINDS: Final[dict[type, Kind]] = {
-    Boolean: "boolean",
-    BigInteger: "bigint",
-    SmallInteger: "smallint",
-    Integer: "integer",
-    TIMESTAMP: "timestamptz",
-}
+EPOCH_US: Final = 1_000_000 * EPOCH_SECONDS
+STRETCH_GAP_US: Final = 3_600_000_000
+_KEY_KINDS: Final[tuple[Kind, ...]] = ("integer", "bigint", "bigint")
 
 
 def insert(
@@ -93,62 +66,56 @@ def insert(
 def conflicting(
     connection: Connection, table: Table, rows: NDArray[np.void]
 ) -> NDArray[np.bool_]:
-    """Tell of each row whether another payload is stored under its key."""
+    """Tell of each row, stored before, whether it was with another payload.
+
+    Rows as ``insert`` has them. Raise StorageUnavailableError for a row that is not stored:
+    nobody may acknowledge what the database took neither now nor before.
+    """
     names = list(table.columns.keys())
     key = [column.name for column in table.primary_key.columns]
+    source, spans = _stored(table, rows)
     statement = sql.SQL(
-        "SELECT {identity} FROM {rows} AS sent({names}) JOIN {table} AS stored USING ({key}) "
-        "WHERE ({sent}) IS DISTINCT FROM ({stored})"
+        "SELECT {identity}, array_agg(({sent}) IS DISTINCT FROM ({stored})) "
+        "FROM {source} AS stored JOIN {rows} AS sent({names}) USING ({key})"
     ).format(
         identity=_aggregated(IDENTITY),
-        rows=_unnest(table, names),
-        names=_identifiers(names),
-        table=sql.Identifier(table.name),
-        key=_identifiers(key),
-        sent=_identifiers(PAYLOAD, "sent"),
-        stored=_identifiers(PAYLOAD, "stored"),
+        sent=identifiers(PAYLOAD, "sent"),
+        stored=identifiers(PAYLOAD, "stored"),
+        source=source,
+        rows=unnest(table, names),
+        names=identifiers(names),
+        key=identifiers(key),
     )
-    return _among(rows, fetch(connection, statement, _arrays(table, rows, names), _KEY_KINDS))
+    sent = [*spans, *arrays(table, rows, names)]
+    *keys, differ = fetch(connection, statement, sent, [*_KEY_KINDS, "boolean"])
+    if len(differ) != len(rows):
+        message = f"rows of {table.name} are neither new nor stored"
+        raise StorageUnavailableError(message, hint="try again")
+    return _among(rows, [of[differ.astype(np.bool_)] for of in keys])
 
 
-def copy_payload(table: Table, rows: NDArray[np.void]) -> bytes:
-    """Return rows in the binary format of COPY, as ``copy_statement`` takes them."""
-    names = _copied_names(table)
-    layout = _row_layout(table)
-    parts = [COPY_HEAD]
-    for begin in range(0, len(rows), BLOCK):
-        part = rows[begin : begin + BLOCK]
-        block = np.empty(len(part), layout)
-        block["fields"] = len(names) + COUNT
-        for name in names:
-            values = _column(table, part, name)
-            block[name]["length"], block[name]["value"] = values.itemsize, values
-        block["codes"]["length"], block["codes"]["value"] = 2, part["codes"]
-        parts.append(block.tobytes())
-    return b"".join([*parts, COPY_TAIL])
+def _stored(table: Table, rows: NDArray[np.void]) -> tuple[sql.Composable, list[Array]]:
+    """Return where to look for rows, and the parameters of that.
 
-
-def copy_statement(table: Table) -> sql.Composed:
-    """Return the statement that takes what ``copy_payload`` made."""
-    return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
-        sql.Identifier(table.name), _identifiers([*_copied_names(table), *NAMES])
-    )
-
-
-def _copied_names(table: Table) -> list[str]:
-    """Return the columns as they are copied, those of the codes aside, which come last."""
-    return [name for name in table.columns.keys() if name not in NAMES]  # noqa: SIM118
-
-
-def _row_layout(table: Table) -> np.dtype[np.void]:
-    cells = [(name, _cell(dtype(_kind(table, name)))) for name in _copied_names(table)]
-    codes = ("codes", _cell(dtype("smallint")), (COUNT,))
-    return np.dtype([("fields", ">i2"), *cells, codes])
-
-
-def _cell(value: np.dtype[np.generic]) -> np.dtype[np.void]:
-    """Return a value behind its length, as PostgreSQL's binary formats have it."""
-    return np.dtype([("length", ">i4"), ("value", value)])
+    Timed rows are looked for by stretches of their devices' time: a look by key would unpack a
+    whole batch of a compressed chunk for every single row.
+    """
+    if "epoch_start" not in table.columns:
+        return sql.Identifier(table.name), []
+    starts, devices = rows["epoch_start"], rows["device_id"]
+    breaks = (np.diff(devices) != 0) | (np.abs(np.diff(starts)) > STRETCH_GAP_US)
+    begins = np.concatenate(([0], np.flatnonzero(breaks) + 1))
+    spans = np.empty(len(begins), ROW)
+    spans["tenant_id"], spans["device_id"] = rows["tenant_id"][begins], devices[begins]
+    spans["epoch_start"] = np.minimum.reduceat(starts, begins)
+    spans["received_at"] = np.maximum.reduceat(starts, begins)
+    names = ("tenant_id", "device_id", "epoch_start", "received_at")
+    query = sql.SQL(
+        "(SELECT e.* FROM {spans} AS span(tenant, device, since, until) CROSS JOIN LATERAL ("
+        "SELECT * FROM {table} WHERE tenant_id = span.tenant AND device_id = span.device "
+        "AND epoch_start BETWEEN span.since AND span.until OFFSET 0) e)"
+    ).format(spans=unnest(table, names), table=sql.Identifier(table.name))
+    return query, arrays(table, spans, names)
 
 
 def _inserted(
@@ -161,12 +128,12 @@ def _inserted(
         "ON CONFLICT DO NOTHING RETURNING {identity}) SELECT {all} FROM new"
     ).format(
         table=sql.Identifier(table.name),
-        names=_identifiers(names),
-        rows=_unnest(table, names),
-        identity=_identifiers(IDENTITY),
+        names=identifiers(names),
+        rows=unnest(table, names),
+        identity=identifiers(IDENTITY),
         all=_aggregated(IDENTITY),
     )
-    return _among(rows, fetch(connection, statement, _arrays(table, rows, names), _KEY_KINDS))
+    return _among(rows, fetch(connection, statement, arrays(table, rows, names), _KEY_KINDS))
 
 
 def _copied(connection: Connection, table: Table, rows: NDArray[np.void]) -> bool:
@@ -193,10 +160,11 @@ def _repeated(
     timed = "epoch_start" in table.columns
     during = "AND stored.epoch_start BETWEEN sent.since AND sent.until" if timed else ""
     statement = sql.SQL(
-        "SELECT array_agg(sent.frame) FROM unnest(%b::bigint[], %b::integer[], %b::bigint[], "
-        "%b::bigint[], %b::bigint[], %b::timestamptz[], %b::timestamptz[]) "
-        "AS sent(frame, device_id, stream, low, high, since, until) CROSS JOIN LATERAL "
-        "(SELECT FROM {table} AS stored WHERE stored.device_id = sent.device_id "
+        "SELECT array_agg(sent.frame) FROM unnest(%b::bigint[], %b::integer[], "
+        "%b::integer[], %b::bigint[], %b::bigint[], %b::bigint[], %b::timestamptz[], "
+        "%b::timestamptz[]) AS sent(frame, tenant_id, device_id, stream, low, high, since, "
+        "until) CROSS JOIN LATERAL (SELECT FROM {table} AS stored "
+        "WHERE stored.tenant_id = sent.tenant_id AND stored.device_id = sent.device_id "
         "{during} AND stored.stream = sent.stream "
         "AND stored.seq BETWEEN sent.low AND sent.high LIMIT 1) AS found"
     ).format(table=sql.Identifier(table.name), during=sql.SQL(during))
@@ -204,6 +172,7 @@ def _repeated(
     until = since + EPOCH_US * (ends - low["seq"])
     sent = [
         array(frames, "bigint"),
+        array(low["tenant_id"], "integer"),
         array(low["device_id"], "integer"),
         array(low["stream"], "bigint"),
         array(low["seq"], "bigint"),
@@ -229,33 +198,6 @@ def _among(rows: NDArray[np.void], keys: Sequence[NDArray[np.generic]]) -> NDArr
     among = np.zeros(len(rows), np.bool_)
     among[order[paired]] = True
     return among
-
-
-def _kind(table: Table, name: str) -> Kind:
-    return _KINDS[type(table.columns[name].type)]
-
-
-def _column(table: Table, rows: NDArray[np.void], name: str) -> NDArray[np.generic]:
-    """Return a column's values as they look on the wire."""
-    kind = _kind(table, name)
-    values = rows["codes"][:, NAMES.index(name)] if name in NAMES else rows[name]
-    if kind == "timestamptz":
-        values = values - POSTGRES_EPOCH_US
-    return values.astype(dtype(kind))
-
-
-def _arrays(table: Table, rows: NDArray[np.void], names: Sequence[str]) -> list[Array]:
-    return [array(_column(table, rows, name), _kind(table, name)) for name in names]
-
-
-def _unnest(table: Table, names: Iterable[str]) -> sql.Composable:
-    casts = (f"%b::{_kind(table, name)}[]" for name in names)
-    return sql.SQL("unnest({})").format(sql.SQL(", ").join(sql.SQL(cast) for cast in casts))
-
-
-def _identifiers(names: Iterable[str], table: str | None = None) -> sql.Composable:
-    path = [] if table is None else [table]
-    return sql.SQL(", ").join(sql.Identifier(*path, name) for name in names)
 
 
 def _aggregated(names: Iterable[str]) -> sql.Composable:

@@ -1,0 +1,38 @@
+"""The peer mq-bridge, run by its own Python: MQTT with QoS 1 into PostgreSQL, acknowledged after.
+
+    mq_bridge_route.py BROKER_PORT USER PASSWORD DATABASE_URL TOPIC
+"""
+
+import sys
+
+from mq_bridge import Route
+
+port, user, password, database, topic = sys.argv[1:]
+Route.from_config(
+    {
+        "input": {
+            "mqtt": {
+                "url": f"tcp://127.0.0.1:{port}",
+                "topic": topic,
+                "username": user,
+                "password": password,
+                "client_id": user,
+                "qos": 1,
+                "clean_session": True,
+                "max_inflight": 5000,
+                "queue_capacity": 5000,
+                "delayed_ack": False,
+            }
+        },
+        "output": {
+            "sqlx": {
+                "url": database,
+                "table": "peer_frames",
+                "insert_query": "INSERT INTO peer_frames (payload) VALUES (?)",
+                "max_connections": 4,
+            }
+        },
+        "batch_size": 512,
+        "concurrency": 4,
+    }
+).run()
