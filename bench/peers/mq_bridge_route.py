@@ -1,6 +1,6 @@
-"""The peer mq-bridge, run by its own Python: MQTT with QoS 1 into PostgreSQL, acknowledged after.
+"""The peer mq-bridge, run by a Python of its own: MQTT into PostgreSQL, acknowledged after.
 
-    mq_bridge_route.py BROKER_PORT USER PASSWORD DATABASE_URL TOPIC
+mq_bridge_route.py BROKER_PORT USER PASSWORD DATABASE_URL TOPIC
 """
 
 import sys
@@ -24,15 +24,8 @@ Route.from_config(
                 "delayed_ack": False,
             }
         },
-        "output": {
-            "sqlx": {
-                "url": database,
-                "table": "peer_frames",
-                "insert_query": "INSERT INTO peer_frames (payload) VALUES (?)",
-                "max_connections": 4,
-            }
-        },
-        "batch_size": 512,
-        "concurrency": 4,
+        "output": {"sqlx": {"url": database, "table": "peer_frames", "max_connections": 4}},
+        "batch_size": 2000,
+        "concurrency": 2,
     }
 ).run()

@@ -1,0 +1,157 @@
+"""How near the ingest comes to its raw limits, and how it stands beside its peers.
+
+    python -m bench.ingest --json [--quick]
+
+One JSON object on stdout, progress on stderr, 0 when every aim is met. bench/README.md says how
+each figure comes about.
+"""
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import dataclass
+from datetime import timedelta
+from statistics import median
+from typing import Any, Final
+
+from bench import peers, sizes
+from bench.load import Fleet
+from bench.rounds import Runs, alternate, bind, say
+from bench.stage import PASSWORD, Stage, staged
+from noctis.errors import NoctisError
+from noctis.telemetry import configure_logging
+
+__all__ = ["FULL", "QUICK", "Scale", "main", "measure", "misses"]
+
+LIVE_AIM: Final = 0.35
+BACKLOG_AIM: Final = 0.6
+FLAT_WITHIN: Final = 0.2
+FEW: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much is measured: rounds, and messages of each round."""
+
+    rounds: int
+    live: int
+    backlog: int
+    peers: int
+    many: int
+
+
+FULL: Final = Scale(rounds=5, live=30_000, backlog=5_000, peers=10_000, many=50_000)
+QUICK: Final = Scale(rounds=2, live=10_000, backlog=2_000, peers=3_000, many=5_000)
+
+
+def measure(scale: Scale) -> dict[str, Any]:
+    """Measure on servers of its own and return the figures."""
+    with staged() as stage:
+        stage.enrol(max(scale.many, 500))
+        live = _beside_limits(stage, _fleet(stage, 500, "epochs", 1), scale.live, scale.rounds)
+        fleet = _fleet(stage, 50, "backlog", 2)
+        backlog = _beside_limits(stage, fleet, scale.backlog, scale.rounds)
+        few, many = _by_devices(stage, scale)
+        fleet = _fleet(stage, 500, "epochs", 5)
+        beside = peers.measure(stage, fleet, messages=scale.peers, rounds=min(scale.rounds, 3))
+        all_runs = (live, backlog, few, many, beside.ingestor)
+        stored = stage.count("SELECT count(*) FROM epochs WHERE stream < (1::bigint << 40)")
+        distinct = stage.count(
+            "SELECT count(*) FROM (SELECT DISTINCT stream, seq FROM epochs "
+            "WHERE stream < (1::bigint << 40)) AS one"
+        )
+        sent = sum(it.epochs + it.bound for it in all_runs)
+        per_epoch = sizes.measure(stage)
+    to_subscriber, to_copy = (
+        live.ratios("ingestor", "c_subscriber"),
+        backlog.ratios("ingestor", "raw_copy"),
+    )
+    return {
+        "live_vs_c_subscriber": median(to_subscriber),
+        "live_per_second": live.told()["per_second"]["ingestor"]["median"],
+        "backlog_vs_copy": median(to_copy),
+        "vs_peers": beside.ratios,
+        "lost": sent - distinct,
+        "duplicates": stored - distinct,
+        "cost_of_many_devices": round(
+            median(few.rates["ingestor"]) / median(many.rates["ingestor"]), 2
+        ),
+        "spread": {"live_vs_c_subscriber": to_subscriber, "backlog_vs_copy": to_copy},
+        "publisher_vs_c_subscriber": median(live.ratios("publisher", "c_subscriber")),
+        "live": live.told(),
+        "backlog": backlog.told(),
+        "devices": {str(FEW): few.told(), str(scale.many): many.told()},
+        "peers": beside.told,
+        "bytes_per_epoch": per_epoch,
+        "cores": os.cpu_count(),
+    }
+
+
+def misses(result: dict[str, Any]) -> list[str]:
+    """Return which aims are not met, in words."""
+    peers_behind = [
+        name for name, by in result["vs_peers"].items() if by is not None and by <= 1
+    ]
+    checks = {
+        f"live is below {LIVE_AIM} of the C subscriber": result["live_vs_c_subscriber"]
+        < LIVE_AIM,
+        f"backlog is below {BACKLOG_AIM} of raw COPY": result["backlog_vs_copy"] < BACKLOG_AIM,
+        f"faster than we are: {', '.join(peers_behind)}": bool(peers_behind),
+        "epochs were lost": result["lost"] != 0,
+        "epochs were stored twice": result["duplicates"] != 0,
+        "the cost of an epoch grows with the devices": result["cost_of_many_devices"]
+        > 1 + FLAT_WITHIN,
+        "the publisher does not outrun the subscriber": result["publisher_vs_c_subscriber"]
+        <= 1,
+    }
+    return [text for text, missed in checks.items() if missed]
+
+
+def _beside_limits(stage: Stage, fleet: Fleet, messages: int, rounds: int) -> Runs:
+    bound = bind(stage, fleet)
+    runs = alternate(stage, fleet, messages=messages, rounds=rounds)
+    runs.bound = bound
+    return runs
+
+
+def _by_devices(stage: Stage, scale: Scale) -> tuple[Runs, Runs]:
+    """Measure the same number of messages from few devices and from many, in turns."""
+    fleets = [_fleet(stage, FEW, "epochs", 3), _fleet(stage, scale.many, "epochs", 4)]
+    runs = [Runs(bound=bind(stage, fleet)) for fleet in fleets]
+    for number in range(min(scale.rounds, 3)):
+        for fleet, its in zip(fleets, runs, strict=True):
+            say(f"{fleet.devices} devices, round {number + 1}")
+            load = fleet.load(scale.many)
+            its.take(stage, load)
+            load.path.unlink()
+    return runs[0], runs[1]
+
+
+def _fleet(stage: Stage, devices: int, channel: str, number: int) -> Fleet:
+    """Return a fleet with streams of its own; live epochs are of now, backlog is older."""
+    ago = timedelta(minutes=30) if channel == "epochs" else timedelta(days=60)
+    return Fleet(devices, channel, ago, stage.folder, PASSWORD, number << 20)
+
+
+def main() -> int:
+    """Measure and print; 1 when an aim is missed."""
+    parser = argparse.ArgumentParser(prog="python -m bench.ingest", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one JSON object (it always is)")
+    parser.add_argument("--quick", action="store_true", help="about a minute, rough figures")
+    asked = parser.parse_args()
+    configure_logging("bench", level="warning")
+    try:
+        result = measure(QUICK if asked.quick else FULL)
+    except NoctisError as error:
+        sys.stderr.write(f"bench: {error}\n")
+        return 2
+    print(json.dumps(result, indent=2))
+    missed = misses(result)
+    for text in missed:
+        say(f"aim missed: {text}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

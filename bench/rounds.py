@@ -1,0 +1,109 @@
+"""Rounds in which the ways take turns, so that what else a machine does strikes all of them."""
+
+import sys
+from dataclasses import dataclass, field
+from datetime import timedelta
+from statistics import median
+from typing import Any, Final
+
+from bench.load import Fleet, Load
+from bench.stage import PASSWORD, Stage
+from bench.ways import acknowledged, bare, outrun, raw_copy
+
+__all__ = ["Runs", "alternate", "bind", "say"]
+
+PART: Final = 32_000
+"""Rows of a transaction of raw COPY, as of the ingestor's largest."""
+
+
+def say(text: str) -> None:
+    """Tell how far the bench is."""
+    sys.stderr.write(f"bench: {text}\n")
+    sys.stderr.flush()
+
+
+@dataclass(slots=True)
+class Runs:
+    """Epochs a second of each way, round by round, and what the ingestor's took.
+
+    ``bound`` epochs were stored before the rounds.
+    """
+
+    rates: dict[str, list[float]] = field(default_factory=dict)
+    epochs: int = 0
+    bound: int = 0
+    cpu_s: float = 0.0
+    memory_mib: float = 0.0
+    unacknowledged: int = 0
+
+    def note(self, way: str, rate: float) -> None:
+        """Write a round's rate down."""
+        self.rates.setdefault(way, []).append(rate)
+
+    def take(self, stage: Stage, load: Load) -> None:
+        """Let an ingestor store a load, and write down what that took."""
+        with stage.ingestor() as ingestor:
+            taken = acknowledged(stage, load, ingestor)
+            self.memory_mib = max(self.memory_mib, ingestor.memory_mib())
+        self.note("ingestor", load.epochs / taken.seconds)
+        self.epochs += load.epochs
+        self.cpu_s += taken.cpu_s
+        self.unacknowledged += taken.unacknowledged
+
+    def ratios(self, way: str, to: str) -> list[float]:
+        """Return one way's rate by another's, round by round, in their order."""
+        pairs = zip(self.rates[way], self.rates[to], strict=True)
+        return sorted(round(one / other, 3) for one, other in pairs)
+
+    def told(self) -> dict[str, Any]:
+        """Return all of it for people."""
+        per_epoch = self.cpu_s / self.epochs
+        return {
+            "per_second": {
+                way: {
+                    "median": round(median(it)),
+                    "least": round(min(it)),
+                    "most": round(max(it)),
+                }
+                for way, it in self.rates.items()
+            },
+            "epochs": self.epochs,
+            "unacknowledged": self.unacknowledged,
+            "ingestor_cpu_us_per_epoch": round(1e6 * per_epoch, 1),
+            "ingestor_per_second_and_core": round(1 / per_epoch) if per_epoch else None,
+            "ingestor_memory_mib": round(self.memory_mib),
+        }
+
+
+def alternate(stage: Stage, fleet: Fleet, *, messages: int, rounds: int) -> Runs:
+    """Measure the ingestor beside the C subscriber, the publisher alone and raw COPY.
+
+    The C subscriber has the ingestor's account: its clean session takes the place of the
+    ingestor's, for which the broker would queue.
+    """
+    runs = Runs()
+    copied = Fleet(
+        fleet.devices, "backlog", timedelta(days=60), stage.folder, PASSWORD, 1 << 40
+    )
+    for number in range(rounds):
+        say(f"{fleet.channel} of {fleet.devices} devices, round {number + 1} of {rounds}")
+        load = fleet.load(messages)
+        runs.note("c_subscriber", load.epochs / bare(stage, load))
+        runs.note("publisher", load.epochs / outrun(stage, load))
+        parts = copied.table(load.epochs, max(1, load.epochs // PART))
+        runs.note("raw_copy", sum(map(len, parts)) / raw_copy(stage, parts))
+        runs.take(stage, load)
+        load.path.unlink()
+    return runs
+
+
+def bind(stage: Stage, fleet: Fleet) -> int:
+    """Send a first frame of each device, which binds its stream, as a running platform has.
+
+    Returns its epochs.
+    """
+    load = fleet.load(fleet.devices)
+    with stage.ingestor() as ingestor:
+        acknowledged(stage, load, ingestor)
+    load.path.unlink()
+    return load.epochs
