@@ -97,7 +97,7 @@ def misses(result: dict[str, Any]) -> list[str]:
         f"live is below {LIVE_AIM} of the C subscriber": result["live_vs_c_subscriber"]
         < LIVE_AIM,
         f"backlog is below {BACKLOG_AIM} of raw COPY": result["backlog_vs_copy"] < BACKLOG_AIM,
-        f"faster than we are: {', '.join(peers_behind)}": bool(peers_behind),
+        f"faster than the ingestor: {', '.join(peers_behind)}": bool(peers_behind),
         "epochs were lost": result["lost"] != 0,
         "epochs were stored twice": result["duplicates"] != 0,
         "the cost of an epoch grows with the devices": result["cost_of_many_devices"]

@@ -59,20 +59,18 @@ class Runs:
         """Return all of it for people."""
         per_epoch = self.cpu_s / self.epochs
         return {
-            "per_second": {
-                way: {
-                    "median": round(median(it)),
-                    "least": round(min(it)),
-                    "most": round(max(it)),
-                }
-                for way, it in self.rates.items()
-            },
+            "per_second": {way: _spread(it) for way, it in self.rates.items()},
             "epochs": self.epochs,
             "unacknowledged": self.unacknowledged,
             "ingestor_cpu_us_per_epoch": round(1e6 * per_epoch, 1),
             "ingestor_per_second_and_core": round(1 / per_epoch) if per_epoch else None,
             "ingestor_memory_mib": round(self.memory_mib),
         }
+
+
+def _spread(rates: list[float]) -> dict[str, int]:
+    values = {"median": median(rates), "least": min(rates), "most": max(rates)}
+    return {name: round(value) for name, value in values.items()}
 
 
 def alternate(stage: Stage, fleet: Fleet, *, messages: int, rounds: int) -> Runs:

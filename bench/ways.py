@@ -70,7 +70,7 @@ def acknowledged(stage: Stage, load: Load, ingestor: Running) -> Acknowledged:
 
 
 def raw_copy(stage: Stage, parts: Sequence[NDArray[np.void]]) -> float:
-    """Return the seconds of raw binary COPY into the same table, a transaction for each part."""
+    """Return the seconds of raw binary COPY into the same table, a transaction a part."""
     payloads = [copy_payload(epochs, part) for part in parts]
     stage.settle()
     started = time.perf_counter()

@@ -11,7 +11,8 @@ from cli.main import app
 from noctis.errors import StorageError, StorageUnavailableError
 from noctis.storage import inventory, policies
 from noctis.storage.models import epochs, epochs_untimed
-from noctis.storage.rows import ROW, conflicting
+from noctis.storage.packing import ROW
+from noctis.storage.rows import conflicting
 from noctis.storage.timescale import Edition, edition
 
 pytestmark = pytest.mark.postgres

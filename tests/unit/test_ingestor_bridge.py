@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from ingestor.acks import acknowledgements
 from ingestor.batch import Outcome
-from ingestor.bridge import Rejection, open_letters, read
+from ingestor.bridge import Rejection, epochs_in, open_messages, shortened
 from noctis import topics
 from noctis.ack import AckRange, decode_ack
 from noctis.epoch import Frame, Run, encode_frame
 from noctis.identity import DeviceId
+from noctis.mqtt import Message
 
 DEVICE = DeviceId("t1", "d1")
 RUN = Run(reason=0, voids=0, boot=1, tick_s=30, utc_s=1_800_000_000)
@@ -30,22 +31,28 @@ def patched(payload: bytes, at: int, value: int) -> bytes:
     return bytes(changed) + struct.pack("<I", crc32(bytes(changed)))
 
 
+def message(topic: str, payload: bytes) -> Message:
+    return Message(topic, payload, 1, retain=False, generation=1)
+
+
 def rejection_of(topic: str, payload: bytes) -> Rejection:
-    [opened] = open_letters([read(topic, payload)])
-    assert isinstance(opened, Rejection)
-    return opened
+    opened = open_messages([message(topic, payload)])
+    assert not len(opened.batch)
+    assert not opened.places
+    return opened.rejections[0]
 
 
 def test_a_good_frame_of_each_channel_comes_through() -> None:
     payload = encode_frame(frame())
-    letters = [read(topics.up(DEVICE, channel), payload) for channel in ("epochs", "backlog")]
-    live, backlog = open_letters(letters)
-    assert not isinstance(live, Rejection)
-    assert not isinstance(backlog, Rejection)
-    assert live.device == backlog.device == DEVICE
-    assert (live.backlog, backlog.backlog) == (False, True)
-    assert live.frame.first == 2
-    assert [letter.epochs for letter in letters] == [3, 3]
+    channels = ("epochs", "backlog")
+    opened = open_messages([message(topics.up(DEVICE, it), payload) for it in channels])
+    assert opened.places == [0, 1]
+    assert opened.rejections == {}
+    assert opened.batch.devices == [DEVICE, DEVICE]
+    assert opened.batch.backlog.tolist() == [False, True]
+    assert opened.batch.frames.first.tolist() == [2, 2]
+    assert opened.batch.frames.seq.tolist() == [2, 3, 4] * 2
+    assert epochs_in(payload) == 3
 
 
 @pytest.mark.parametrize(
@@ -75,20 +82,32 @@ def test_a_topic_of_a_wrong_shape_or_shard_says_which() -> None:
 
 
 def test_a_payload_beyond_any_frame_is_cut_before_it_fills_the_memory() -> None:
-    letter = read(topics.up(DEVICE, "epochs"), bytes(60_000))
-    assert len(letter.payload) == 1024
-    assert letter.device == DEVICE
+    cut = shortened(message(topics.up(DEVICE, "epochs"), bytes(60_000)))
+    assert len(cut.payload) == 1024
+    assert rejection_of(cut.topic, cut.payload).reason == "length"
+    whole = message(topics.up(DEVICE, "epochs"), encode_frame(frame(count=64)))
+    assert shortened(whole) is whole
 
 
 @given(st.lists(st.tuples(st.text(max_size=60), st.binary(max_size=200)), max_size=8))
 def test_whatever_is_sent_it_is_read_without_an_error(sent: list[tuple[str, bytes]]) -> None:
-    good = read(topics.up(DEVICE, "epochs"), encode_frame(frame()))
-    letters = [good, *(read(topic, payload) for topic, payload in sent), good]
-    opened = open_letters(letters)
-    assert len(opened) == len(letters)
-    assert not isinstance(opened[0], Rejection)
-    assert not isinstance(opened[-1], Rejection)
-    assert all(isinstance(it, Rejection) for it in opened[1:-1])
+    good = message(topics.up(DEVICE, "epochs"), encode_frame(frame()))
+    opened = open_messages([good, *(message(*it) for it in sent), good])
+    assert opened.places == [0, len(sent) + 1]
+    assert sorted(opened.rejections) == list(range(1, len(sent) + 1))
+    assert opened.batch.frames.first.tolist() == [2, 2]
+
+
+def test_each_good_frame_keeps_its_place_among_bad_ones() -> None:
+    topic = topics.up(DEVICE, "epochs")
+    slot_wrong = patched(encode_frame(frame(5)), 40, 0xFF)
+    payloads = [b"", encode_frame(frame(2)), slot_wrong, encode_frame(frame(8)), bytes(2000)]
+    opened = open_messages([message(topic, it) for it in payloads])
+    assert opened.places == [1, 3]
+    assert opened.batch.frames.first.tolist() == [2, 8]
+    np.testing.assert_array_equal(opened.batch.frames.codes[3:], frame(8).codes)
+    reasons = {place: it.reason for place, it in opened.rejections.items()}
+    assert reasons == {0: "length", 2: "slot_crc", 4: "length"}
 
 
 def test_one_message_acknowledges_all_frames_of_a_stream_and_no_others() -> None:
