@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from noctis.storage import rolling
 from noctis.storage.rollup_schema import NAME as ROLLUP
 from noctis.storage.timescale import Edition, edition
 
@@ -65,6 +66,7 @@ def epochs(
 
 def rollups(connection: Connection, device_id: int, before: datetime) -> int:
     """Delete a device's hours that are over before a moment."""
+    rolling.hold(connection)  # else a step that read the epochs before writes hours again
     table = ROLLUP
     if edition(connection) is Edition.FULL:
         table = connection.execute(_MATERIALISED, {"name": ROLLUP}).scalar_one()

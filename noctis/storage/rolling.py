@@ -20,9 +20,10 @@ from noctis.storage.rollup_notes import AT_ONCE, HOUR
 from noctis.storage.rollup_schema import COLUMNS, NAME, aggregates, hour_of
 from noctis.storage.timescale import Edition, edition
 
-__all__ = ["JOB", "Step", "step"]
+__all__ = ["JOB", "Step", "hold", "step"]
 
 JOB: Final = "rollups"
+LOCK: Final = 0x4E0C716  # of the database, arbitrary: who has it may write hours
 
 Stretch = tuple[datetime, datetime]
 Noted = tuple[int, datetime, datetime]
@@ -35,7 +36,8 @@ NOTED_HOURS_OF_ALL: Final = 48  # where an hour is refreshed for all devices at 
 STRETCH: Final = timedelta(hours=6)  # of all devices, when the mark moves on
 
 _MARK: Final = text("""
-SELECT until, clock_timestamp() AS now FROM jobs WHERE name = :job FOR UPDATE SKIP LOCKED
+SELECT until, clock_timestamp() AS now FROM jobs
+ WHERE name = :job AND pg_try_advisory_xact_lock(:lock)
 """)
 _MOVE: Final = text("""
 UPDATE jobs SET until = :until WHERE name = :job AND (until IS NULL OR until < :until)
@@ -73,6 +75,9 @@ SELECT found.*
      GROUP BY tenant_id, device_id, {hour_of("epoch_start")}
   ) found
 """)  # noqa: S608 - every part is a constant of the schema
+_HOLD: Final = text("SELECT pg_advisory_xact_lock(:lock)")
+_LOCK: Final = "SELECT pg_advisory_lock(%s)"
+_UNLOCK: Final = "SELECT pg_advisory_unlock(%s)"
 _REFRESH: Final = f"CALL refresh_continuous_aggregate('{NAME}', %s, %s)"
 
 
@@ -88,10 +93,10 @@ class Step:
 def step(connection: Connection, *, now: datetime | None = None) -> Step:
     """Roll a bounded part up of what is due; the caller commits.
 
-    Several may do this at once: one works, the others find nothing to do or do the same.
+    Several may do this at once: one works, the others find nothing to do or wait.
     ``now`` is the database's clock unless given.
     """
-    mark = connection.execute(_MARK, {"job": JOB}).one_or_none()
+    mark = connection.execute(_MARK, {"job": JOB, "lock": LOCK}).one_or_none()
     if mark is None:
         return Step(0, None, busy=False)
     bound = ((now or mark.now) - LATE - SLACK).replace(minute=0, second=0, microsecond=0)
@@ -109,6 +114,15 @@ def step(connection: Connection, *, now: datetime | None = None) -> Step:
     noted = sum((until - since) // HOUR for _, since, until in made.spans)
     is_more_noted = bool(made.rest) or len(made.done) < len(notes) or len(notes) == AT_ONCE
     return Step(noted, until, busy=is_more_noted or (until is not None and until < bound))
+
+
+def hold(connection: Connection) -> None:
+    """Wait until no step runs, and let none begin before the transaction ends.
+
+    For whoever deletes epochs and their hours: a step that had read the epochs before would
+    write the hours again.
+    """
+    connection.execute(_HOLD, {"lock": LOCK})
 
 
 def _stretch(connection: Connection, mark: datetime | None, bound: datetime) -> Stretch | None:
@@ -149,8 +163,10 @@ def _refresh(connection: Connection, noted: Sequence[Noted], stretch: Stretch | 
     driver.commit()
     driver.autocommit = True
     try:
+        driver.execute(_LOCK, (LOCK,))
         for span in spans:
             driver.execute(_REFRESH, span)
     finally:
         if not driver.closed:
+            driver.execute(_UNLOCK, (LOCK,))
             driver.autocommit = False

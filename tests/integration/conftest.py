@@ -11,7 +11,7 @@ from secrets import token_hex
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import Connection, Engine, make_url
+from sqlalchemy import Connection, Engine, event, make_url
 
 from broker.server import MosquittoServer
 from noctis.storage import migrate
@@ -151,8 +151,9 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
     """An engine on the test's own database."""
-    connections = 1 if named_timescale() == npm.NAME else 5
-    made = create(database_url, application="noctis-test", connections=connections)
+    made = create(database_url, application="noctis-test")
+    if named_timescale() == npm.NAME:  # others want the only connection too
+        event.listen(made, "checkin", lambda _, record: record.invalidate())
     yield made
     made.dispose()
 

@@ -38,6 +38,7 @@ def test_values_of_the_first_schema_are_read_by_the_newest(empty_database_url: s
     with transaction(engine) as connection:
         connection.execute(text("DROP VIEW epoch_values"))
         connection.execute(text(f"{stale} FROM epoch_timeline"))
+    engine.dispose()
     migrate.upgrade(empty_database_url)
     with transaction(engine) as connection:
         view = connection.scalar(text("SELECT pg_get_viewdef('epoch_values')"))

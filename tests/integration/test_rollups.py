@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from companion.rollups import Rollups
 from noctis.settings import Settings
-from noctis.storage import jobs, rollup_notes
+from noctis.storage import jobs, rolling, rollup_notes
 from noctis.storage.database import Database
 from noctis.storage.engine import transaction
 from noctis.storage.jobs import Job
@@ -77,3 +78,22 @@ def test_the_companion_rolls_up_and_says_how_its_last_run_ended(
     assert ended.started_at is not None
     assert ended.until > datetime.now(UTC) - timedelta(hours=3)
     assert "epochs_hourly" in str(failed.error)
+
+
+@pytest.mark.usefixtures("several_connections")
+def test_who_deletes_hours_waits_for_a_step_and_keeps_the_next_from_beginning(
+    engine: Engine,
+) -> None:
+    life = Life(engine, 5)
+    for _ in range(10):
+        life.turn()
+    with transaction(engine) as first:
+        assert rolling.step(first, now=life.now).until is not None
+        with transaction(engine) as second:
+            second.execute(text("SET LOCAL lock_timeout = '200ms'"))
+            with pytest.raises(DBAPIError, match="lock timeout"):
+                rolling.hold(second)
+    with transaction(engine) as first:
+        rolling.hold(first)
+        with transaction(engine) as second:
+            assert rolling.step(second, now=life.now) == rolling.Step(0, None, busy=False)

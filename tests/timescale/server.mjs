@@ -95,4 +95,5 @@ db.execProtocolRaw = (chunk) => {
 const server = new PGLiteSocketServer({ db, port: 0, host: '127.0.0.1' })
 await server.start()
 console.log(server.getServerConn())
+process.on('unhandledRejection', (error) => console.error(error)) // a client that gave up waiting
 process.on('SIGTERM', () => process.exit(0))
