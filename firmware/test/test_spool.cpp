@@ -561,3 +561,31 @@ TEST_CASE("a format that is cut short leaves a spool that knows its seqs") {
     CHECK(chip.append() >= next);
   }
 }
+
+TEST_CASE("the epochs of a stream are found again, done or not, and those of no other") {
+  Chip chip;
+  chip.boot();
+  const std::uint64_t before = chip.spool->stream();
+  chip.append_many(300);
+  const std::uint32_t end = chip.spool->next_seq();
+  chip.spool->mark_done(before, 0, 250);
+  chip.boot({kMine.owner, 0x33333333, 0xBBBBBBBBBBBBBBBBULL});  // the chip was moved
+  chip.append_many(5);
+  CHECK(chip.spool->holds(before));
+  CHECK(chip.spool->holds(0xBBBBBBBBBBBBBBBBULL));
+  CHECK_FALSE(chip.spool->holds(before + 1));
+  for (const auto& [stream, epochs] :
+       {std::pair{before, 300U}, std::pair{std::uint64_t{0xBBBBBBBBBBBBBBBBULL}, 5U}}) {
+    CAPTURE(stream);
+    Frame frame;
+    std::uint32_t found = 0;
+    for (std::uint32_t from = 0;
+         chip.spool->next_of(stream, from, chip.spool->next_seq(), frame);
+         from = frame.last() + 1) {
+      CHECK(frame.stream() == stream);
+      CHECK((frame.last() < end) == (stream == before));
+      found += frame.count();
+    }
+    CHECK(found == epochs);
+  }
+}
