@@ -22,7 +22,7 @@ from noctis.storage.recordings import Recording
 from tests.disks import needs_small_disk
 from tests.disks import small_disk as small_disk_at
 
-pytestmark = [pytest.mark.broker, pytest.mark.postgres, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.broker, pytest.mark.postgres, pytest.mark.timeout(400)]
 NOCTIS = Path(sys.executable).with_name("noctis")
 
 
@@ -41,7 +41,7 @@ def platform(var: Path, *arguments: str) -> Iterator[dict[str, Any]]:
         yield wait_until_it_runs(var, process, errors)
     finally:
         process.send_signal(signal.SIGTERM)
-        code = process.wait(timeout=60)
+        code = process.wait(timeout=120)
     assert code == 0, errors.read_text()
     assert not (var / "run.json").exists()
 
@@ -49,7 +49,7 @@ def platform(var: Path, *arguments: str) -> Iterator[dict[str, Any]]:
 def wait_until_it_runs(
     var: Path, process: subprocess.Popen[bytes], errors: Path
 ) -> dict[str, Any]:
-    for _ in range(600):
+    for _ in range(1200):
         assert process.poll() is None, errors.read_text()
         try:
             run: dict[str, Any] = json.loads((var / "run.json").read_text())
