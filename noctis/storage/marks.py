@@ -143,10 +143,14 @@ _MARKS: Final = text("""
 SELECT day, since, until, changes FROM stale_nights
  WHERE device_id = :device ORDER BY day LIMIT :limit
 """)
+# Locked in the order of the key, as settlers do, so that nobody waits in a circle.
 _CLEAR: Final = text("""
-DELETE FROM stale_nights s
- USING unnest(CAST(:days AS date[]), CAST(:changes AS bigint[])) seen(day, changes)
- WHERE s.device_id = :device AND s.day = seen.day AND s.changes = seen.changes
+DELETE FROM stale_nights
+ WHERE device_id = :device AND day IN (
+   SELECT s.day FROM stale_nights s
+     JOIN unnest(CAST(:days AS date[]), CAST(:changes AS bigint[])) seen(day, changes)
+       ON s.day = seen.day AND s.changes = seen.changes
+    WHERE s.device_id = :device ORDER BY s.day FOR UPDATE OF s)
 """)
 
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from secrets import randbits
@@ -21,6 +22,7 @@ from noctis.storage.engine import create, transaction
 from noctis.storage.errors import NotFoundError
 from noctis.storage.marks import StaleDevice
 from noctis.storage.recordings import Recording
+from tests.integration.broker_fixtures import eventually
 from tests.integration.conftest import fresh_database
 from tests.integration.night_lives import EVENING, RECEIVED, Life, Stretch, stretches
 
@@ -161,6 +163,12 @@ def arrive(engine: Engine, life: Life, *runs: Stretch, now: datetime = RECEIVED)
         life.judge(connection, life.waiting(), 1)
 
 
+def settle_down(engine: Engine, life: Life) -> None:
+    """Let turns work off every mark."""
+    while turn(engine, life, RECEIVED):
+        pass
+
+
 def nights_of(engine: Engine, life: Life) -> list[Recording]:
     with transaction(engine) as connection:
         return recordings.list_of("home", connection, life.device.device)[::-1]
@@ -183,6 +191,29 @@ def test_late_epochs_that_bridge_two_nights_make_them_one(home: Engine) -> None:
         gone = recordings.get("home", connection, late.id)
     assert (gone.night.state, gone.replaced_by) == ("withdrawn", early.id)
     assert gone.revision == late.revision + 1
+
+
+def test_a_corrected_clock_takes_epochs_out_of_a_night_which_then_are_two(home: Engine) -> None:
+    runs = [asleep(101 * index, 100, minutes=50 * index) for index in range(3)]
+    life = of(home, *runs)
+    arrive(home, life, *runs)
+    settle_down(home, life)
+    [whole] = nights_of(home, life)
+    with transaction(home) as connection:
+        life.shift(connection, runs[1], timedelta(days=-2))
+    settle_down(home, life)
+    moved, first, second = nights_of(home, life)
+    assert moved.night.started_at == runs[1].utc - timedelta(days=2)
+    assert (first.id, first.revision) == (whole.id, 2)
+    assert [it.figures.tib_min for it in (moved, first, second)] == [50, 50, 50]
+    with transaction(home) as connection:
+        life.shift(connection, runs[1], timedelta(0))
+    settle_down(home, life)
+    [again] = nights_of(home, life)
+    assert (again.id, again.night) == (whole.id, whole.night)
+    with transaction(home) as connection:
+        gone = [recordings.get("home", connection, it.id) for it in (moved, second)]
+    assert [it.replaced_by for it in gone] == [None, whole.id]
 
 
 def test_a_night_closes_by_time_alone_and_is_reopened_by_a_sleeper_who_goes_on(
@@ -255,6 +286,28 @@ def test_a_mark_that_changes_while_a_night_is_found_stays(home: Engine) -> None:
         marks.clear(companion, life.key, [left])
         assert marks.of_device(companion, life.key) == []
     assert left.until > seen[0].until
+
+
+def test_a_mark_that_is_being_changed_while_it_is_cleared_stays(home: Engine) -> None:
+    only = asleep(0, 60, minutes=0)
+    life = of(home, only)
+    arrive(home, life, only)
+    with transaction(home, 60) as companion:
+        seen = marks.of_device(companion, life.key)
+
+    def forget() -> None:
+        with transaction(home, 60) as companion:
+            marks.clear(companion, life.key, seen)
+
+    with ThreadPoolExecutor(1) as thread:
+        with transaction(home, 60) as settler:
+            life.judge(settler, sorted(life.stored)[:1], 2)
+            forgetting = thread.submit(forget)
+            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            assert eventually(lambda: settler.scalar(text(waiting)) > 0)
+        forgetting.result(timeout=30)
+    with transaction(home, 60) as companion:
+        assert len(marks.of_device(companion, life.key)) == 1
 
 
 def test_a_mark_is_left_for_new_predictions_alone(home: Engine) -> None:
