@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from inference.context import Moment
 from inference.model import Model
-from noctis.features import FEATURES, NAMES, dequantise
+from noctis.features import FEATURES, NAMES
 from noctis.slot import Run
 from noctis.stages import LABELS, Stage
 
@@ -83,7 +83,7 @@ def judge(model: Model, features: Sequence[NDArray[np.float32] | None]) -> list[
 
 def payload(staged: Staged) -> bytes:
     """Return the JSON of the topic ``app/<tenant>/<device>/stage``."""
-    values = dequantise(staged.row[:_IN_BED])[0]
+    row = staged.row
     stage, probabilities = staged.judged.stage, staged.judged.probabilities
     document = {
         "schema_version": SCHEMA_VERSION,
@@ -96,10 +96,10 @@ def payload(staged: Staged) -> bytes:
         else {
             label: round(value, 4) for label, value in zip(LABELS, probabilities, strict=True)
         },
-        "hr_bpm": _rounded(values[_HEART]),
-        "rr_bpm": _rounded(values[_BREATH]),
-        "in_bed": bool(staged.row[_IN_BED]),
-        "quality": _rounded(values[_QUALITY], 2),
+        "hr_bpm": _HEARTS[row[_HEART]],
+        "rr_bpm": _BREATHS[row[_BREATH]],
+        "in_bed": bool(row[_IN_BED]),
+        "quality": _QUALITIES[row[_QUALITY]],
         "model": staged.model,
     }
     return json.dumps(document, separators=(",", ":")).encode()
@@ -115,5 +115,12 @@ def _iso(moment: Moment) -> str | None:
     return datetime.fromtimestamp(moment.time_s, UTC).isoformat().replace("+00:00", "Z")
 
 
-def _rounded(value: float, digits: int = 1) -> float | None:
-    return None if np.isnan(value) else round(float(value), digits)
+def _shown(column: int, digits: int) -> list[float | None]:
+    """Return what an app is shown for each code of a feature."""
+    values = FEATURES[column].values(np.arange(FEATURES[column].missing + 1)).tolist()
+    return [None if np.isnan(value) else round(value, digits) for value in values]
+
+
+_HEARTS: Final = _shown(_HEART, 1)
+_BREATHS: Final = _shown(_BREATH, 1)
+_QUALITIES: Final = _shown(_QUALITY, 2)

@@ -14,6 +14,7 @@ from noctis.storage import devices, tenants
 from noctis.storage.engine import transaction
 from noctis.storage.ingest import Received, Verdict, ingest
 from noctis.storage.models import metadata
+from noctis.storage.rows import BULK
 
 pytestmark = pytest.mark.postgres
 
@@ -109,6 +110,39 @@ def test_a_frame_that_is_partly_known_adds_the_rest(home: Engine) -> None:
     part = replace(whole, codes=whole.codes[:4], in_bed=whole.in_bed[:4])
     assert send(home, part) == [Verdict(0, stored=4)]
     assert send(home, whole) == [Verdict(0, stored=2, duplicate=4)]
+
+
+@pytest.mark.parametrize("utc", [NOW, None])
+@pytest.mark.parametrize("backlog", [False, True])
+def test_of_a_flood_what_is_new_is_stored_and_what_is_known_is_found(
+    home: Engine, *, backlog: bool, utc: datetime | None
+) -> None:
+    """So many rows that they are copied; some of their frames are known, whole or in part."""
+    frames = [frame(1 + 64 * n, 64, utc=utc) for n in range(8)]
+    assert sum(it.count for it in frames) >= 2 * BULK
+    part = replace(frames[5], codes=frames[5].codes[10:20], in_bed=frames[5].in_bed[10:20])
+    changed = frames[6].codes.copy()
+    changed[3, 0] ^= 1
+    later = NOW + timedelta(hours=5)
+    known = [frames[2], replace(part, first=frames[5].first + 10)]
+    send(home, *known, replace(frames[6], codes=changed), now=later)
+    verdicts = send(home, *frames, backlog=backlog, now=later)
+    assert verdicts == [
+        Verdict(0, stored=64),
+        Verdict(0, stored=64),
+        Verdict(0, duplicate=64),
+        Verdict(0, stored=64),
+        Verdict(0, stored=64),
+        Verdict(0, stored=54, duplicate=10),
+        Verdict(1, duplicate=63, conflict=1, reason="conflict"),
+        Verdict(0, stored=64),
+    ]
+    table = "epochs" if utc else "epochs_untimed"
+    assert count(home, table) == 8 * 64
+    codes = np.concatenate([it.codes for it in frames])
+    codes[6 * 64 + 3] = changed[3]
+    first = 7 if utc else 6
+    assert [list(row[first:-1]) for row in stored(home, table)] == codes.tolist()
 
 
 def test_a_frame_twice_in_a_batch_is_stored_once(home: Engine) -> None:
