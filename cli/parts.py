@@ -10,6 +10,7 @@ from typing import Final
 from cli.ports import LOOPBACK
 from cli.service import Service
 from noctis.replica import split
+from noctis.settings import load
 
 __all__ = ["MOST_REPLICAS", "REPLICATED", "Part", "inherited", "is_replica", "parts", "service"]
 
@@ -55,6 +56,7 @@ def service(part: Part, settings: Mapping[str, str], *, log: Path) -> Service:
         **inherited(),
         "OMP_NUM_THREADS": "1",
         "NOCTIS_BROKER_HOST": LOOPBACK,
+        "NOCTIS_RETENTION_DAYS": str(load().retention_days),
         **settings,
         "NOCTIS_INSTANCE": str(part.instance),
         "NOCTIS_SHARDS": part.shards,

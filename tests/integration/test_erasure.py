@@ -332,6 +332,16 @@ def test_what_was_written_between_the_two_looks_goes_too(house: House) -> None:
     assert tables_that_name(house.engine, str(GONE)) == set()
 
 
+def test_the_names_go_in_one_transaction_with_whatever_came_last(house: House) -> None:
+    number = house.ask(GONE.tenant, GONE.device)
+    with transaction(house.engine, 60) as connection:
+        erasure = erasures.get(connection, number)
+        erasing.finish(connection, erasure, erasing.subjects(connection, erasure))
+    assert traces(house.engine, "device_id", house.keys[GONE]) == {"erasures"}
+    assert tables_that_name(house.engine, str(GONE)) == set()
+    assert house.get(number).counts["epochs"] == 49
+
+
 def test_an_erasure_that_is_cut_off_is_taken_up_where_it_was(house: House) -> None:
     number = house.ask(GONE.tenant, GONE.device)
     for _ in range(6):
