@@ -220,7 +220,8 @@ def test_an_error_half_way_leaves_no_file(
 
 def long_stream(engine: Engine, rows: int) -> None:
     """Store so many epochs of a device whose run never ends, by the server's own hand."""
-    run = Run(reason=0, voids=0, boot=1, tick_s=0, utc_s=1_760_000_000)
+    start = datetime.now(UTC) - timedelta(days=300)
+    run = Run(reason=0, voids=0, boot=1, tick_s=0, utc_s=int(start.timestamp()))
     codes = np.zeros((1, COUNT), np.int16)
     store(engine, Played(COT, [], [Frame(7, 1, 0, run, codes, np.ones(1, bool))]))
     names = ", ".join(["tenant_id", "device_id", "stream", "run_seq", "in_bed", *NAMES])
