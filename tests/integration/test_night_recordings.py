@@ -237,20 +237,60 @@ def test_a_night_closes_by_time_alone_and_is_reopened_by_a_sleeper_who_goes_on(
     assert (night.night.state, night.revision) == ("closed", 4)
 
 
+@pytest.mark.parametrize("is_later", [True, False])
+@pytest.mark.parametrize("is_first", [True, False])
 def test_epochs_whose_time_nobody_knows_are_of_no_night_until_an_anchor_tells_it(
+    home: Engine, *, is_later: bool, is_first: bool
+) -> None:
+    runs = [
+        asleep(0, 100, minutes=0, known=not is_later),
+        asleep(101, 100, minutes=2000, known=is_later),
+    ]
+    unknown, anchor = runs if is_later else runs[::-1]
+    life = of(home, *runs)
+    counts = []
+    for run in (anchor, unknown) if is_first else (unknown, anchor):
+        arrive(home, life, run)
+        settle_down(home, life)
+        counts.append(len(nights_of(home, life)))
+    assert counts == ([1, 2] if is_first else [0, 2])
+    nights = nights_of(home, life)
+    starts = [EVENING, EVENING + timedelta(minutes=2000)]
+    assert [it.night.started_at for it in nights] == starts
+    assert [it.night.moved for it in nights] == ([100, 0] if is_later else [0, 100])
+
+
+def test_epochs_that_are_judged_after_their_clock_was_corrected_are_found(
     home: Engine,
 ) -> None:
-    unknown = asleep(0, 100, minutes=0, known=False)
-    anchor = asleep(101, 100, minutes=55)
-    life = of(home, unknown, anchor)
-    arrive(home, life, unknown)
-    turn(home, life, RECEIVED)
-    assert nights_of(home, life) == []
-    arrive(home, life, anchor)
-    turn(home, life, RECEIVED)
+    only = asleep(0, 100, minutes=0)
+    life = of(home, only)
+    with transaction(home, 60) as connection:
+        life.store(connection, only.frames(life.stream, 64))
+    with transaction(home, 60) as connection:
+        life.shift(connection, only, timedelta(days=5))
+    settle_down(home, life)
+    assert [it.unstaged for it in nights_of(home, life)] == [100]
+    with transaction(home, 60) as connection:
+        life.judge(connection, life.waiting(), 1)
+    settle_down(home, life)
     [night] = nights_of(home, life)
-    assert night.night.started_at == EVENING
-    assert night.night.moved == 100
+    assert night.night.started_at == EVENING + timedelta(days=5)
+    assert night.unstaged < 50
+
+
+def test_a_night_shows_what_the_newest_model_made_of_it(home: Engine) -> None:
+    only = asleep(0, 100, minutes=0)
+    life = of(home, only)
+    arrive(home, life, only)
+    settle_down(home, life)
+    [before] = nights_of(home, life)
+    with transaction(home, 60) as connection:
+        life.judge(connection, sorted(life.stored), 2)
+    settle_down(home, life)
+    [after] = nights_of(home, life)
+    assert (before.model, after.model) == ("model@1", "model@2")
+    assert after.revision == before.revision + 1
 
 
 def test_an_anchor_that_the_settler_did_not_see_is_looked_at_again(home: Engine) -> None:
@@ -308,6 +348,16 @@ def test_a_mark_that_is_being_changed_while_it_is_cleared_stays(home: Engine) ->
         forgetting.result(timeout=30)
     with transaction(home, 60) as companion:
         assert len(marks.of_device(companion, life.key)) == 1
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_mark_spans_all_that_changed_on_a_day(home: Engine, order: int) -> None:
+    naps = [asleep(61 * index, 60, minutes=100 * index) for index in range(3)]
+    life = of(home, *naps)
+    for nap in naps[::order]:
+        arrive(home, life, nap)
+    settle_down(home, life)
+    assert len(nights_of(home, life)) == 3
 
 
 def test_a_mark_is_left_for_new_predictions_alone(home: Engine) -> None:
