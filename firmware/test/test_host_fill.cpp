@@ -9,7 +9,8 @@
 using namespace noctis;
 using namespace noctis::host;
 
-TEST_CASE("a filled chip owes every epoch, back to back until the end, to its own device alone") {
+TEST_CASE(
+    "a filled chip owes every epoch, back to back until the end, to its own device alone") {
   const test::TemporaryFolder folder;
   const std::string path = folder.file("chip.nor");
   std::string error;
@@ -45,7 +46,7 @@ TEST_CASE("a chip in use is not filled, and a call that says too little says wha
   const char* few[] = {"--tenant", "t1", "--device", "d1"};
   CHECK(fill_command(4, few) == 2);
   const std::string fresh = folder.file("other.nor");
-  const char* all[] = {"--tenant", "t1",     "--device", "d1", "--nor", fresh.c_str(),
-                       "--epochs", "7",      "--end",    "900000"};
+  const char* all[] = {"--tenant",    "t1",       "--device", "d1",    "--nor",
+                       fresh.c_str(), "--epochs", "7",        "--end", "900000"};
   CHECK(fill_command(10, all) == 0);
 }
