@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from typing_extensions import override
 
 from broker.rabbitmq import permits
+from noctis import faults
 from noctis import settings as settings_module
 from noctis.errors import ConfigurationError, NoctisError, ProcessError, StorageError
 from noctis.storage import accounts
@@ -132,6 +133,7 @@ def main() -> int:
     """Run until SIGTERM; 2 for settings that make no sense, 1 for anything else."""
     try:
         settings, own = settings_module.load(), AuthoritySettings()
+        faults.configure()
     except (NoctisError, ValueError) as error:
         sys.stderr.write(f"authority: {ConfigurationError(str(error))}\n")
         return 2

@@ -4,11 +4,14 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+FILLER = "filler"
+CHUNK = 1 << 16
 
 
 @contextmanager
@@ -42,10 +45,10 @@ needs_small_disk = pytest.mark.skipif(
 
 def fill(folder: Path, *, leave: int = 0) -> Path:
     """Fill the disk of ``folder`` but for ``leave`` bytes; return the file that does."""
-    filler = folder / "filler"
+    filler = folder / FILLER
     state = os.statvfs(folder)
-    size = state.f_bavail * state.f_frsize - leave
-    if size > 0:
-        with filler.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, size)
+    size = max(0, state.f_bavail * state.f_frsize - leave)
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        for _ in range(0, size, CHUNK):
+            file.write(bytes(CHUNK))
     return filler

@@ -24,7 +24,7 @@ from noctis.storage import accounts, devices, migrate, tenants
 from noctis.storage.engine import create, transaction
 from noctis.storage.errors import AlreadyExistsError
 from noctis.storage.server import PostgresServer
-from tests.disks import can_mount, small_disk
+from tests.disks import FILLER, can_mount, small_disk
 from tests.integration.broker_fixtures import eventually, password_of
 from tests.parts import Part
 from tests.proxy import Proxy
@@ -40,9 +40,10 @@ SERVICES: Final = MappingProxyType(
 )
 DEADLINE_S: Final = 2.0
 FLEET_PASSWORD: Final = "one for all of them"
-SPEED: Final = 300
+SPEED: Final = 600
 RECOVERY_S: Final = 30.0
 LOG_MEBIBYTES: Final = 96
+DATA_MEBIBYTES: Final = 256
 LITTLE_LOG: Final = {"min_wal_size": "32MB", "max_wal_size": "32MB"}
 
 
@@ -58,11 +59,15 @@ class Rig:
 
     def __enter__(self) -> Self:
         with ExitStack() as ends:
+            if can_mount():
+                ends.enter_context(small_disk(self.log_disk, LOG_MEBIBYTES))
+                ends.enter_context(small_disk(self.data_disk, DATA_MEBIBYTES))
             ends.callback(self.postgres.stop)
             self.postgres.start()
-            if can_mount():
-                self._move_the_log(ends.enter_context(small_disk(self.log_disk, LOG_MEBIBYTES)))
             migrate.upgrade(self.postgres.url)
+            if can_mount():
+                self._move_the_log()
+                self._move_the_data()
             self.engine = create(self.postgres.url, application="noctis-test")
             ends.callback(self.engine.dispose)
             self.proxy = ends.enter_context(Proxy(self.postgres.port))
@@ -126,6 +131,8 @@ class Rig:
         """Mend what a test that failed has left behind."""
         self.proxy.held.clear()
         self.proxy.delay_s = 0.0
+        for disk in (self.log_disk, self.data_disk):
+            (disk / FILLER).unlink(missing_ok=True)
         self.postgres.thaw()
         self.postgres.start(self.postgres.port)
         if not self.broker.running:
@@ -135,6 +142,11 @@ class Rig:
     def log_disk(self) -> Path:
         """Where root may mount: a small disk that holds PostgreSQL's log of changes alone."""
         return self.folder / "log-disk"
+
+    @property
+    def data_disk(self) -> Path:
+        """Where root may mount: a small disk that holds every table and index."""
+        return self.folder / "data-disk"
 
     @contextmanager
     def fleet(
@@ -154,13 +166,23 @@ class Rig:
         finally:
             fleet.end()
 
-    def _move_the_log(self, disk: Path) -> None:
+    def _move_the_log(self) -> None:
         self.postgres.stop()
         here = self.postgres.folder / "data" / "pg_wal"
-        subprocess.run(["cp", "-a", here, disk / "pg_wal"], check=True)
+        there = self.log_disk / "pg_wal"
+        subprocess.run(["cp", "-a", here, there], check=True)
         shutil.rmtree(here)
-        here.symlink_to(disk / "pg_wal")
+        here.symlink_to(there)
         self.postgres.start(self.postgres.port)
+
+    def _move_the_data(self) -> None:
+        place = self.data_disk / "tables"
+        place.mkdir()
+        if self.postgres.user is not None:
+            os.chown(place, self.postgres.user.uid, self.postgres.user.gid)
+        self.sql(f"CREATE TABLESPACE small LOCATION '{place}'")
+        for kind in ("TABLE", "INDEX"):
+            self.sql(f"ALTER {kind} ALL IN TABLESPACE pg_default SET TABLESPACE small")
 
     def _start_services(self, ends: ExitStack) -> None:
         url = self.postgres.url.replace(f":{self.postgres.port}/", f":{self.proxy.port}/")

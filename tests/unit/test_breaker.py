@@ -160,3 +160,19 @@ def test_pauses_are_spread_between_half_and_all_of_their_length() -> None:
         pauses.append(caught.value.retry_after_s)
     assert 0.5 <= min(pauses) < 0.6
     assert 0.9 < max(pauses) <= 1.0
+
+
+def test_an_answer_from_before_it_opened_shortens_no_pause_and_closes_nothing() -> None:
+    clock = Clock()
+    guarded = breaker(clock, "late")
+    early = guarded.enter()
+    for _ in range(FAILURES):
+        guarded.fail(guarded.enter())
+    clock.now += FIRST_S
+    guarded.fail(guarded.enter())
+    guarded.succeed(early)
+    clock.now += 2 * FIRST_S
+    guarded.fail(guarded.enter())
+    with pytest.raises(BreakerOpenError) as caught:
+        guarded.check()
+    assert caught.value.retry_after_s == 4 * FIRST_S
