@@ -33,8 +33,8 @@ class Figures:
     ``spt_min``: sleep period time, from the first epoch of sleep to the last; 0 without any.
     ``tst_min``: total sleep time, all epochs of light, deep and REM sleep.
     ``sol_min``: sleep onset latency, to the first epoch of any sleep.
-    ``waso_min``: wake between the first and the last epoch of sleep. (The manual's own counts
-    the wake behind the last one too.)
+    ``waso_min``: wake after sleep onset, until the end, the wake behind the last epoch of sleep
+    included. (YASA ends there.)
     ``wake_min``, ``light_min``, ``deep_min``, ``rem_min``: time in each stage, wake anywhere
     in bed or out of it.
     ``rem_latency_min``: from sleep onset to the first epoch of REM sleep.
@@ -108,7 +108,7 @@ def figures(hypnogram: Hypnogram) -> Figures:
         staged,
         spt_min=_MINUTES * (end - onset),
         sol_min=_MINUTES * onset,
-        waso_min=_minutes(is_wake[onset:end]),
+        waso_min=_minutes(is_wake[onset:]),
         rem_latency_min=_MINUTES * (int(rem[0]) - onset) if len(rem) else None,
         awakenings=_awakenings(is_wake[onset:end], is_sleep[onset:end]),
     )

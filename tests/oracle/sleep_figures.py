@@ -28,7 +28,6 @@ OURS = {
     "SPT": "spt_min",
     "TST": "tst_min",
     "SOL": "sol_min",
-    "WASO": "waso_min",
     "WAKE": "wake_min",
     "LIGHT": "light_min",
     "DEEP": "deep_min",
@@ -67,16 +66,23 @@ def told_by_yasa(night: list[int]) -> dict[str, float | None]:
     told = {ours: _plain(said[theirs]) for theirs, ours in OURS.items()}
     rem, onset = _plain(said["Lat_REM"]), _plain(said["SOL"])
     told["rem_latency_min"] = None if rem is None or onset is None else rem - onset
-    told["awakenings"] = _awakenings([name for name in names if name != "UNS"])
-    return told
+    return told | _of_scored([name for name in names if name != "UNS"])
 
 
-def _awakenings(scored: list[str]) -> int | None:
-    """Return the transitions from sleep to wake without the last awakening, from the SFI."""
-    said = Hypnogram(scored, n_stages=4, freq="30s").sleep_statistics()
+def _of_scored(names: list[str]) -> dict[str, float | None]:
+    """Return what YASA counts otherwise, made of its figures of the scored epochs.
+
+    WASO until the end is TIB - SOL - TST; awakenings are the transitions from sleep to wake,
+    which its fragmentation index counts, without the last awakening.
+    """
+    said = Hypnogram(names, n_stages=4, freq="30s").sleep_statistics()
     if not said["TST"]:
-        return None
-    return round(said["SFI"] * said["TST"] / 60) - (scored[-1] == "WAKE")
+        return {"waso_min": None, "awakenings": None}
+    transitions = round(said["SFI"] * said["TST"] / 60)
+    return {
+        "waso_min": float(said["TIB"] - said["SOL"] - said["TST"]),
+        "awakenings": transitions - (names[-1] == "WAKE"),
+    }
 
 
 def _plain(value: float) -> float | None:

@@ -45,7 +45,7 @@ def test_a_night_that_can_be_counted_by_hand() -> None:
         rem_min=0.5,
         spt_min=4.0,
         sol_min=1.0,
-        waso_min=1.0,
+        waso_min=2.0,
         rem_latency_min=3.0,
         awakenings=1,
     )
