@@ -8,8 +8,13 @@ namespace {
 
 constexpr std::string_view kSpace = " \t\r\n";
 constexpr std::string_view kHexDigits = "0123456789abcdef";
-constexpr std::string_view kDigits = kHexDigits.substr(0, 10);
+constexpr std::string_view kDigits = "0123456789";
 constexpr std::size_t kStreamDigits = 16;
+
+// substr() throws behind the end, and a target without exceptions cannot link that.
+std::string_view head(std::string_view text, std::size_t size) {
+  return {text.data(), std::min(size, text.size())};
+}
 
 bool is_id(std::string_view text) {
   if (text.size() != CommandId{}.size()) {
@@ -49,17 +54,17 @@ class Fields {
     if (name == kNames.end()) {
       return;
     }
-    JsonMember& place = members_.at(static_cast<std::size_t>(name - kNames.begin()));
+    JsonMember& place = members_[static_cast<std::size_t>(name - kNames.begin())];
     twice_ = twice_ || !place.name.empty();
     place = member;
   }
   [[nodiscard]] bool twice() const { return twice_; }
   // The empty text is none of those that may be.
   [[nodiscard]] std::string_view text(Name name) const {
-    return members_.at(name).text.value_or(std::string_view());
+    return members_[name].text.value_or(std::string_view());
   }
   [[nodiscard]] std::optional<std::uint32_t> number(Name name) const {
-    return members_.at(name).number;
+    return members_[name].number;
   }
 
  private:
@@ -96,7 +101,7 @@ bool JsonReader::take(char character) {
 }
 
 bool JsonReader::take(std::string_view word) {
-  const bool there = rest_.substr(0, word.size()) == word;
+  const bool there = head(rest_, word.size()) == word;
   rest_.remove_prefix(there ? word.size() : 0);
   return there;
 }
@@ -112,7 +117,7 @@ bool JsonReader::take_string(std::string_view& text) {
   if (size == rest_.size() || *end != '"') {
     return false;
   }
-  text = rest_.substr(0, size);
+  text = head(rest_, size);
   rest_.remove_prefix(size + 1);
   return true;
 }
@@ -123,7 +128,7 @@ bool JsonReader::read_number(JsonMember& member) {
     return false;
   }
   std::uint64_t value = 0;
-  for (const char digit : rest_.substr(0, size)) {
+  for (const char digit : head(rest_, size)) {
     value = 10 * value + static_cast<std::uint64_t>(digit - '0');
     if (value > std::numeric_limits<std::uint32_t>::max()) {
       return false;
