@@ -18,7 +18,7 @@ from noctis.identity import DeviceId
 from noctis.slot import SLOT, encode_run, encode_slots
 from noctis.storage.packing import ROW
 
-__all__ = ["TENANT", "Fleet", "Load", "device"]
+__all__ = ["TENANT", "Fleet", "Load", "connect_packet", "device"]
 
 TENANT: Final = "bench"
 CONNECTIONS: Final = 500
@@ -124,7 +124,7 @@ class Fleet:
         body = b"".join(_publish(name, it, n + 1) for n, (name, it) in enumerate(sent))
         acks = [topics.ack(device(number + 1)).encode() for number in mine]
         parts = [acks[n : n + _FILTERS] for n in range(0, len(acks), _FILTERS)]
-        prelude = _connect(f"svc-load-{link}", self.password)
+        prelude = connect_packet(f"svc-load-{link}", self.password)
         prelude += b"".join(_subscribe(part) for part in parts)
         return struct.pack("<4I", len(prelude), 1 + len(parts), len(sent), len(body)) + (
             prelude + body
@@ -147,7 +147,8 @@ def _text(text: bytes) -> bytes:
     return struct.pack("!H", len(text)) + text
 
 
-def _connect(user: str, password: str) -> bytes:
+def connect_packet(user: str, password: str) -> bytes:
+    """Return CONNECT with a clean session."""
     head = b"\x00\x04MQTT\x04\xc2\x00\x3c"
     body = [_text(b""), _text(user.encode()), _text(password.encode())]
     return _packet(0x10, head + b"".join(body))

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any, Final
 
 from bench.load import Fleet, Load
-from bench.stage import PASSWORD, Stage
+from bench.stage import PASSWORD, Running, Stage
 from bench.ways import acknowledged, bare, outrun, raw_copy
 
 __all__ = ["Runs", "alternate", "bind", "say"]
@@ -40,9 +40,13 @@ class Runs:
         """Write a round's rate down."""
         self.rates.setdefault(way, []).append(rate)
 
-    def take(self, stage: Stage, load: Load) -> None:
-        """Let an ingestor store a load, and write down what that took."""
+    def take(self, stage: Stage, load: Load, warm: Fleet) -> None:
+        """Let an ingestor store a load, and write down what that took.
+
+        It has just started: a message of each device of ``warm`` gets it going.
+        """
         with stage.ingestor() as ingestor:
+            self.bound += send_each(stage, warm, ingestor)
             taken = acknowledged(stage, load, ingestor)
             self.memory_mib = max(self.memory_mib, ingestor.memory_mib())
         self.note("ingestor", load.epochs / taken.seconds)
@@ -55,9 +59,14 @@ class Runs:
         pairs = zip(self.rates[way], self.rates[to], strict=True)
         return sorted(round(one / other, 3) for one, other in pairs)
 
+    @property
+    def cpu_per_epoch(self) -> float:
+        """The ingestor's processor time for an epoch, in seconds."""
+        return self.cpu_s / self.epochs
+
     def told(self) -> dict[str, Any]:
         """Return all of it for people."""
-        per_epoch = self.cpu_s / self.epochs
+        per_epoch = self.cpu_per_epoch
         return {
             "per_second": {way: _spread(it) for way, it in self.rates.items()},
             "epochs": self.epochs,
@@ -73,13 +82,9 @@ def _spread(rates: list[float]) -> dict[str, int]:
     return {name: round(value) for name, value in values.items()}
 
 
-def alternate(stage: Stage, fleet: Fleet, *, messages: int, rounds: int) -> Runs:
-    """Measure the ingestor beside the C subscriber, the publisher alone and raw COPY.
-
-    The C subscriber has the ingestor's account: its clean session takes the place of the
-    ingestor's, for which the broker would queue.
-    """
-    runs = Runs()
+def alternate(stage: Stage, fleet: Fleet, warm: Fleet, *, messages: int, rounds: int) -> Runs:
+    """Measure the ingestor beside the C subscriber, the publisher alone and raw COPY."""
+    runs = Runs(bound=bind(stage, fleet))
     copied = Fleet(
         fleet.devices, "backlog", timedelta(days=60), stage.folder, PASSWORD, 1 << 40
     )
@@ -90,18 +95,23 @@ def alternate(stage: Stage, fleet: Fleet, *, messages: int, rounds: int) -> Runs
         runs.note("publisher", load.epochs / outrun(stage, load))
         parts = copied.table(load.epochs, max(1, load.epochs // PART))
         runs.note("raw_copy", sum(map(len, parts)) / raw_copy(stage, parts))
-        runs.take(stage, load)
+        runs.take(stage, load, warm)
         load.path.unlink()
     return runs
 
 
 def bind(stage: Stage, fleet: Fleet) -> int:
-    """Send a first frame of each device, which binds its stream, as a running platform has.
+    """Let an ingestor bind the streams of a fleet, as those of a running platform are.
 
-    Returns its epochs.
+    Returns the epochs that were stored for it.
     """
-    load = fleet.load(fleet.devices)
     with stage.ingestor() as ingestor:
-        acknowledged(stage, load, ingestor)
+        return send_each(stage, fleet, ingestor)
+
+
+def send_each(stage: Stage, fleet: Fleet, ingestor: Running) -> int:
+    """Send a frame of each device; return the epochs once they are acknowledged."""
+    load = fleet.load(fleet.devices)
+    acknowledged(stage, load, ingestor)
     load.path.unlink()
     return load.epochs

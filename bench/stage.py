@@ -1,6 +1,7 @@
 """The servers that a bench runs on, and the ingestor as a child process beside them."""
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, text
 
-from bench.load import CONNECTIONS, TENANT
+from bench.load import CONNECTIONS, TENANT, connect_packet
 from broker.server import MosquittoServer
 from noctis import topics
 from noctis.childproc import Child, free_port
@@ -92,6 +93,13 @@ class Stage:
             yield Running(child.pid, port)
         finally:
             child.stop()
+            self.forget(INGESTOR)
+
+    def forget(self, user: str) -> None:
+        """Take an account's session away, for which the broker would queue what others send."""
+        with socket.create_connection(("127.0.0.1", self.broker.port), 10) as link:
+            link.sendall(connect_packet(user, PASSWORD))
+            link.recv(4)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Final
 
 from ingestor.batch import Outcome
 from noctis import topics
-from noctis.ack import Ack, AckRange, encode_ack
+from noctis.ack import encode_ranges
 from noctis.identity import DeviceId
 
 __all__ = ["acknowledgements"]
@@ -19,10 +19,9 @@ def acknowledgements(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, bytes]]
 
     Each frame is one range, as its device sent it; at most 255 go into one message.
     """
-    ranges = defaultdict[tuple[DeviceId, int], list[AckRange]](list)
+    ranges = defaultdict[tuple[DeviceId, int], list[tuple[int, int, int]]](list)
     for it in outcomes:
-        ranges[it.device, it.stream].append(AckRange(it.first, it.count, it.code))
+        ranges[it.device, it.stream].append((it.first, it.count, it.code))
     for (device, stream), told in ranges.items():
         for start in range(0, len(told), MOST_RANGES):
-            part = tuple(told[start : start + MOST_RANGES])
-            yield topics.ack(device), encode_ack(Ack(stream, part))
+            yield topics.ack(device), encode_ranges(stream, told[start : start + MOST_RANGES])

@@ -1,12 +1,22 @@
 """Acknowledgements: what the platform tells a device of epochs, once they are committed."""
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
 from noctis.errors import FrameError
 
-__all__ = ["DISPOSED", "REFUSED", "STORED", "Ack", "AckRange", "decode_ack", "encode_ack"]
+__all__ = [
+    "DISPOSED",
+    "REFUSED",
+    "STORED",
+    "Ack",
+    "AckRange",
+    "decode_ack",
+    "encode_ack",
+    "encode_ranges",
+]
 
 VERSION = 1
 STORED, REFUSED, DISPOSED = 0, 1, 2
@@ -32,8 +42,13 @@ class Ack:
 
 def encode_ack(ack: Ack) -> bytes:
     """Return the bytes of an acknowledgement of at most 255 ranges."""
-    body = _HEAD.pack(VERSION, len(ack.ranges), ack.stream)
-    body += b"".join([_RANGE.pack(it.first, it.count, it.code) for it in ack.ranges])
+    return encode_ranges(ack.stream, [(it.first, it.count, it.code) for it in ack.ranges])
+
+
+def encode_ranges(stream: int, ranges: Sequence[tuple[int, int, int]]) -> bytes:
+    """Return the bytes of an acknowledgement of at most 255 ranges (first, count, code)."""
+    parts = [_RANGE.pack(*it) for it in ranges]
+    body = b"".join([_HEAD.pack(VERSION, len(parts), stream), *parts])
     return body + _CRC32.pack(crc32(body))
 
 

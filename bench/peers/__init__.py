@@ -16,7 +16,7 @@ from bench.load import Fleet, Load
 from bench.native import Publisher
 from bench.peers.install import PEERS, Peer, UnavailableError
 from bench.rounds import Runs, bind, say
-from bench.stage import Stage
+from bench.stage import PEER, Stage
 from noctis.childproc import Child
 from noctis.errors import ProcessError
 
@@ -63,24 +63,24 @@ class Beside:
         }
 
 
-def measure(stage: Stage, fleet: Fleet, *, messages: int, rounds: int) -> Beside:
+def measure(stage: Stage, fleet: Fleet, warm: Fleet, *, messages: int, rounds: int) -> Beside:
     """Let the ingestor and each peer that can be set up take the same loads, in turns."""
     stage.run(TABLE)
     beside = Beside(Runs(bound=bind(stage, fleet)))
-    warm = fleet.load(fleet.devices)  # stored by the peers alone
+    first = fleet.load(fleet.devices)  # stored by the peers alone
     peers = _installed(stage)
     for number in range(rounds):
         load = fleet.load(messages)
         say(f"peers, round {number + 1} of {rounds}")
-        beside.ingestor.take(stage, load)
+        beside.ingestor.take(stage, load, warm)
         for name, peer in peers.items():
-            with _running(stage, peer, warm):
+            with _running(stage, peer, first):
                 beside.rates.setdefault(name, []).append(load.messages / _taken(stage, load))
     load = fleet.load(messages)
     for name, peer in peers.items():
         say(f"{name} while the database is away")
-        with _running(stage, peer, warm):
-            beside.outages[name] = _lost_in_an_outage(stage, load)
+        with _running(stage, peer, first) as child:
+            beside.outages[name] = _lost_in_an_outage(stage, load, peer, child)
     return beside
 
 
@@ -95,9 +95,9 @@ def _installed(stage: Stage) -> Mapping[str, Peer]:
 
 
 @contextmanager
-def _running(stage: Stage, peer: Peer, warm: Load) -> Iterator[None]:
+def _running(stage: Stage, peer: Peer, warm: Load) -> Iterator[Child]:
     """Run a peer whose subscription is proved by what it stores; then empty the table."""
-    child = Child(peer.command, log=stage.folder / "peer.log", environment=peer.environment)
+    child = _start(stage, peer)
     try:
         deadline = time.monotonic() + READY_S
         while not _stored(stage):
@@ -108,9 +108,10 @@ def _running(stage: Stage, peer: Peer, warm: Load) -> Iterator[None]:
             time.sleep(1.0)
         _wait_quiet(stage, 1.0)
         stage.run("TRUNCATE peer_frames")
-        yield
+        yield child
     finally:
         child.stop()
+        stage.forget(PEER)
         stage.run("TRUNCATE peer_frames")
 
 
@@ -130,8 +131,17 @@ def _taken(stage: Stage, load: Load) -> float:
     return seconds
 
 
-def _lost_in_an_outage(stage: Stage, load: Load) -> int:
-    """Return how many messages are never stored of a load sent while the database is away."""
+def _start(stage: Stage, peer: Peer) -> Child:
+    log = stage.folder / "peer.log"
+    return Child(peer.command, log=log, environment=peer.environment)
+
+
+def _lost_in_an_outage(stage: Stage, load: Load, peer: Peer, child: Child) -> int:
+    """Return how many messages are never stored of a load sent while the database is away.
+
+    A peer that ends of it is started again, as a supervisor would; the broker has kept its
+    session.
+    """
     port = stage.postgres.port
     stage.postgres.kill()
     publisher = Publisher(stage.broker.port, load.path)
@@ -139,8 +149,11 @@ def _lost_in_an_outage(stage: Stage, load: Load) -> int:
     publisher.result()
     time.sleep(OUTAGE_S)
     stage.postgres.start(port)
+    again = None if child.exit_code is None else _start(stage, peer)
     _wait_quiet(stage, QUIET_S, enough=load.messages)
-    return load.messages - _stored(stage)
+    if again is not None:
+        again.stop()
+    return max(0, load.messages - _stored(stage))
 
 
 def _wait_quiet(stage: Stage, seconds: float, *, enough: int = 1 << 62) -> None:

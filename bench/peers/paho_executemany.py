@@ -32,7 +32,8 @@ def main() -> None:
     client.on_connect = lambda *_: client.subscribe(topic, qos=1)
     properties = Properties(PacketTypes.CONNECT)
     properties.ReceiveMaximum = 5000
-    client.connect("127.0.0.1", int(port), clean_start=True, properties=properties)
+    properties.SessionExpiryInterval = 3600
+    client.connect("127.0.0.1", int(port), clean_start=False, properties=properties)
     client.loop_start()
     with psycopg.connect(database) as connection:
         while True:

@@ -121,6 +121,7 @@ _KINDS: Final[tuple[Kind, ...]] = (
     *("timestamptz", "bigint"),
 )
 _RUN: Final = slice(8, -2)
+# LIMIT keeps the planner to the keys: with a join it would read the tables of a large fleet.
 _LOOK: Final = sql.SQL("""
 SELECT array_agg(device_id), array_agg(tenant_id), array_agg(kept), array_agg(revoked),
        array_agg(owner), array_agg(bound), array_agg(closed), array_agg(known),
@@ -140,10 +141,12 @@ SELECT array_agg(device_id), array_agg(tenant_id), array_agg(kept), array_agg(re
           FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::bigint[]) WITH ORDINALITY
                AS w(tenant, device, stream, run_seq, place)
           LEFT JOIN tenants t ON t.name = w.tenant
-          LEFT JOIN devices d ON d.tenant_id = t.id AND d.name = w.device
-          LEFT JOIN streams s ON s.stream = w.stream
-          LEFT JOIN runs r ON r.device_id = d.id AND r.stream = w.stream
-                          AND r.run_seq = w.run_seq
+          LEFT JOIN LATERAL (SELECT * FROM devices
+                              WHERE tenant_id = t.id AND name = w.device LIMIT 1) d ON true
+          LEFT JOIN LATERAL (SELECT * FROM streams WHERE stream = w.stream LIMIT 1) s ON true
+          LEFT JOIN LATERAL (SELECT * FROM runs
+                              WHERE device_id = d.id AND stream = w.stream
+                                AND run_seq = w.run_seq LIMIT 1) r ON true
          ORDER BY w.place) AS found
 """)
 _BIND: Final = text("""
