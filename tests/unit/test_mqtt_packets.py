@@ -1,7 +1,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noctis.mqtt import Message
@@ -21,6 +21,7 @@ def sent(topic: str, payload: bytes, *, version: int, mid: int, properties: byte
 
 
 @pytest.mark.parametrize("version", [4, 5])
+@settings(deadline=None)
 @given(messages=MESSAGES, cuts=st.lists(st.integers(0, 5000)), expiry=st.booleans())
 def test_messages_come_whole_however_the_socket_cuts_them(
     version: int, messages: list[tuple[str, bytes]], cuts: list[int], *, expiry: bool
@@ -45,6 +46,7 @@ def test_messages_come_whole_however_the_socket_cuts_them(
 
 
 @pytest.mark.parametrize("version", [4, 5])
+@settings(deadline=None)
 @given(messages=MESSAGES)
 def test_what_is_published_is_read_again(
     version: int, messages: list[tuple[str, bytes]]
