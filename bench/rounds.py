@@ -59,6 +59,10 @@ class Runs:
         pairs = zip(self.rates[way], self.rates[to], strict=True)
         return sorted(round(one / other, 3) for one, other in pairs)
 
+    def median(self, way: str) -> float:
+        """Return a way's middle rate."""
+        return median(self.rates[way])
+
     @property
     def cpu_per_epoch(self) -> float:
         """The ingestor's processor time for an epoch, in seconds."""
