@@ -13,7 +13,8 @@ constexpr std::size_t kStreamDigits = 16;
 
 // substr() throws behind the end, and a target without exceptions cannot link that.
 std::string_view head(std::string_view text, std::size_t size) {
-  return {text.data(), std::min(size, text.size())};
+  text.remove_suffix(text.size() - std::min(size, text.size()));
+  return text;
 }
 
 bool is_id(std::string_view text) {
