@@ -574,8 +574,9 @@ TEST_CASE("the epochs of a stream are found again, done or not, and those of no 
   CHECK(chip.spool->holds(before));
   CHECK(chip.spool->holds(0xBBBBBBBBBBBBBBBBULL));
   CHECK_FALSE(chip.spool->holds(before + 1));
-  for (const auto& [stream, epochs] :
+  for (const auto& kept :
        {std::pair{before, 300U}, std::pair{std::uint64_t{0xBBBBBBBBBBBBBBBBULL}, 5U}}) {
+    const std::uint64_t stream = kept.first;
     CAPTURE(stream);
     Frame frame;
     std::uint32_t found = 0;
@@ -586,6 +587,6 @@ TEST_CASE("the epochs of a stream are found again, done or not, and those of no 
       CHECK((frame.last() < end) == (stream == before));
       found += frame.count();
     }
-    CHECK(found == epochs);
+    CHECK(found == kept.second);
   }
 }
