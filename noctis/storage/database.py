@@ -36,6 +36,7 @@ class Database:
         self._engine = engine.create(url, application=application, connections=connections)
         self.seconds = settings.database_seconds
         self._threads = anyio.CapacityLimiter(connections)
+        self._closed = False
         self.breaker = Breaker("database")
 
     async def call(
@@ -95,12 +96,16 @@ class Database:
         except BaseException:
             self.breaker.succeed(ticket)  # a refusal is an answer
             raise
+        finally:
+            if self._closed:  # whoever called has gone, and this thread was the last
+                self._engine.pool.dispose()
         self.breaker.succeed(ticket)
         return result
 
     def close(self) -> None:
-        """Close all connections."""
-        self._engine.dispose()
+        """Close all connections, those of calls that were given up as soon as they end."""
+        self._closed = True
+        self._engine.pool.dispose()
 
 
 def ping(connection: Connection) -> None:

@@ -169,3 +169,36 @@ def test_latency_at_the_database_ends_at_the_deadline(database: Database) -> Non
 
 async def _bounded(database: Database) -> None:
     await database.call(ping)
+
+
+def test_a_call_that_was_given_up_leaves_no_connection_behind(
+    own_postgres: PostgresServer,
+) -> None:
+    settings = Settings(database_url=own_postgres.url)
+    database = Database(settings, application="noctis-given-up", connections=1)
+    waiting = Database(settings, application="noctis-test", connections=1)
+
+    def connected(connection: Connection) -> int:
+        count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = :name"
+        found: int = connection.execute(text(count), {"name": "noctis-given-up"}).scalar_one()
+        return found
+
+    async def until_connected(number: int) -> None:
+        async with asyncio.timeout(10):
+            while await waiting.call(connected) != number:  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(PAUSE_S)
+
+    async def scene() -> None:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(database.call(sleep))
+            await until_connected(1)
+            await asyncio.sleep(0.1)
+            task.cancel()
+        database.close()  # the thread is still at it
+        await until_connected(0)
+
+    def sleep(connection: Connection) -> None:
+        connection.execute(text("SELECT pg_sleep(1)"))
+
+    asyncio.run(scene())
+    waiting.close()
