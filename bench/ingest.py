@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from bench import peers, sizes
 from bench.load import Fleet
-from bench.rounds import Runs, alternate, bind, say
-from bench.stage import PASSWORD, Stage, staged
+from bench.rounds import Runs, alternate, bind
+from bench.stage import PASSWORD, Stage, say, staged
 from noctis.errors import NoctisError
 from noctis.telemetry import configure_logging
 

@@ -1,25 +1,18 @@
 """Rounds in which the ways take turns, so that what else a machine does strikes all of them."""
 
-import sys
 from dataclasses import dataclass, field
 from datetime import timedelta
 from statistics import median
 from typing import Any, Final
 
 from bench.load import Fleet, Load
-from bench.stage import PASSWORD, Running, Stage
+from bench.stage import PASSWORD, Running, Stage, say
 from bench.ways import acknowledged, bare, outrun, raw_copy
 
-__all__ = ["Runs", "alternate", "bind", "say"]
+__all__ = ["Runs", "alternate", "bind"]
 
 PART: Final = 32_000
 """Rows of a transaction of raw COPY, as of the ingestor's largest."""
-
-
-def say(text: str) -> None:
-    """Tell how far the bench is."""
-    sys.stderr.write(f"bench: {text}\n")
-    sys.stderr.flush()
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ from noctis.storage import accounts, migrate, tenants
 from noctis.storage.engine import create, transaction
 from noctis.storage.server import PostgresServer
 
-__all__ = ["INGESTOR", "PASSWORD", "PEER", "Running", "Stage", "staged"]
+__all__ = ["INGESTOR", "PASSWORD", "PEER", "Running", "Stage", "say", "staged"]
 
 PASSWORD: Final = "of a bench"  # noqa: S105 - of a broker that lives for minutes
 INGESTOR: Final = "svc-ingestor-0"
@@ -35,6 +35,12 @@ _RIGHTS: Final = (
         for n in range(CONNECTIONS)
     ),
 )
+
+
+def say(text: str) -> None:
+    """Tell how far the bench is."""
+    sys.stderr.write(f"bench: {text}\n")
+    sys.stderr.flush()
 
 
 @dataclass(slots=True)
@@ -90,7 +96,7 @@ class Stage:
         child = Child([sys.executable, "-m", "ingestor"], log=log, environment=environment)
         try:
             _wait_ready(port)
-            yield Running(child.pid, port)
+            yield Running(child, port)
         finally:
             child.stop()
             self.forget(INGESTOR)
@@ -106,8 +112,13 @@ class Stage:
 class Running:
     """A running ingestor."""
 
-    pid: int
+    child: Child
     port: int
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self.child.pid
 
     def memory_mib(self) -> float:
         """Return the most memory that it has held, in MiB; Linux alone tells."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.load import Load
 from bench.native import Publisher, Subscriber
-from bench.stage import INGESTOR, PASSWORD, Running, Stage
+from bench.stage import INGESTOR, PASSWORD, Running, Stage, say
 from noctis import topics
 from noctis.errors import ProcessError
 from noctis.storage.arrays import driver
@@ -64,6 +64,8 @@ def acknowledged(stage: Stage, load: Load, ingestor: Running) -> Acknowledged:
     before = ingestor.cpu_s()
     publisher.go()
     told = publisher.result()
+    if not told["complete"]:
+        say(f"the ingestor stalled: {told}; its log ends: {ingestor.child.tail()}")
     return Acknowledged(
         told["acked_s"], told["taken_s"], ingestor.cpu_s() - before, load.epochs - told["acked"]
     )

@@ -1,7 +1,7 @@
 """Batches: many messages, one transaction, and acknowledgements only after its commit.
 
 While a transaction runs, what arrives makes up the next batch, which is decoded and sent while
-the first one commits: a lone live epoch commits at once, a steady flow fifty times a second, a
+the first one commits: a lone live epoch commits at once, a steady flow ten times a second, a
 flood in batches of thousands of epochs. Nothing is dropped or confirmed while the database is
 away; a message that makes the transaction fail is found by halving the batch.
 """
@@ -28,15 +28,16 @@ __all__ = ["Batcher", "Outcome", "Settled", "Store"]
 
 _log = structlog.get_logger(__name__)
 
-FRAMES: Final = 2000
+FRAMES: Final = 4000
 EPOCHS: Final = 32_000
 """The most of a transaction; whichever comes first."""
 
 IN_FLIGHT: Final = 2
 """Transactions at a time: one is made ready while the other waits for the database."""
 
-PACE_S: Final = 0.02
-"""The least time from one batch to the next that is not full: a transaction has its price."""
+PACE_S: Final = 0.1
+"""The least time from one batch to the next that is not full: a transaction has its price, and
+of a device that sends much the more epochs fit into one acknowledgement."""
 
 FIRST_PAUSE_S: Final = 0.1
 LAST_PAUSE_S: Final = 5.0

@@ -15,7 +15,7 @@ from noctis.topics import ups
 
 __all__ = ["Ingestor", "filters", "link_of"]
 
-RECEIVE_MAXIMUM: Final = 5000
+RECEIVE_MAXIMUM: Final = 10000
 SESSION_EXPIRY_S: Final = 24 * 3600
 """How long the broker queues for an ingestor that is away; then the devices send again."""
 
@@ -42,7 +42,7 @@ class Ingestor:
     """Takes what the session receives and confirms it once the store has committed."""
 
     def __init__(self, link: Link, store: Store, *, shards: frozenset[int]) -> None:
-        self._batcher = Batcher(store, self._settled, capacity=4 * link.receive_maximum)
+        self._batcher = Batcher(store, self._settled, capacity=2 * link.receive_maximum)
         self.session = Session(
             link,
             subscriptions=filters(shards),

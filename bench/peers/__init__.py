@@ -15,8 +15,8 @@ from typing import Any, Final
 from bench.load import Fleet, Load
 from bench.native import Publisher
 from bench.peers.install import PEERS, Peer, UnavailableError
-from bench.rounds import Runs, bind, say
-from bench.stage import PEER, Stage
+from bench.rounds import Runs, bind
+from bench.stage import PEER, Stage, say
 from noctis.childproc import Child
 from noctis.errors import ProcessError
 
