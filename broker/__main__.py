@@ -16,7 +16,7 @@ from noctis import settings as settings_module
 from noctis.errors import ConfigurationError, NoctisError
 from noctis.settings import Settings
 from noctis.storage.database import Database
-from noctis.supervise import Service, run
+from noctis.supervise import Service, serve
 from noctis.telemetry import configure_logging
 
 LOOPBACK_PORT: Final = 1883
@@ -88,16 +88,11 @@ def _serve(settings: Settings, port: int, extra: tuple[Listener, ...]) -> int:
     service = Service(
         name="broker", work=(broker.run,), ready=lambda: broker.ready, drain=broker.drain
     )
-    failures: list[str] = []
     try:
-        run(service, metrics_port=settings.metrics_port)
-    except* NoctisError as group:
-        failures = [str(failure) for failure in group.exceptions]
+        return serve(service, metrics_port=settings.metrics_port)
     finally:
         server.stop()
         database.close()
-    sys.stderr.writelines(f"broker: {failure}\n" for failure in failures)
-    return 1 if failures else 0
 
 
 if __name__ == "__main__":

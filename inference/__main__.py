@@ -10,7 +10,7 @@ from noctis.errors import ModelError, NoctisError
 from noctis.replica import app_link, settings_of
 from noctis.settings import Settings
 from noctis.storage.database import Database
-from noctis.supervise import Service, run
+from noctis.supervise import Service, serve
 from noctis.telemetry import configure_logging
 
 # The settler computes in a thread; the live worker must not wait 5 ms for each turn of it.
@@ -46,15 +46,10 @@ def _serve(settings: Settings) -> int:
         ready=lambda: worker.ready,
         drain=worker.drain,
     )
-    failures: list[str] = []
     try:
-        run(service, metrics_port=settings.metrics_port)
-    except* NoctisError as group:
-        failures = [str(failure) for failure in group.exceptions]
+        return serve(service, metrics_port=settings.metrics_port)
     finally:
         database.close()
-    sys.stderr.writelines(f"inference: {failure}\n" for failure in failures)
-    return 1 if failures else 0
 
 
 if __name__ == "__main__":

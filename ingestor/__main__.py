@@ -9,7 +9,7 @@ from noctis.errors import NoctisError
 from noctis.replica import settings_of
 from noctis.settings import Settings
 from noctis.storage.database import Database
-from noctis.supervise import Service, run
+from noctis.supervise import Service, serve
 from noctis.telemetry import configure_logging
 
 
@@ -38,15 +38,10 @@ def _serve(settings: Settings) -> int:
         ready=lambda: ingestor.ready,
         drain=ingestor.drain,
     )
-    failures: list[str] = []
     try:
-        run(service, metrics_port=settings.metrics_port)
-    except* NoctisError as group:
-        failures = [str(failure) for failure in group.exceptions]
+        return serve(service, metrics_port=settings.metrics_port)
     finally:
         database.close()
-    sys.stderr.writelines(f"ingestor: {failure}\n" for failure in failures)
-    return 1 if failures else 0
 
 
 if __name__ == "__main__":

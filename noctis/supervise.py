@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
@@ -14,9 +15,9 @@ import uvloop
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from typing_extensions import override
 
-from noctis.errors import ProcessError
+from noctis.errors import NoctisError, ProcessError
 
-__all__ = ["Service", "run"]
+__all__ = ["Service", "run", "serve"]
 
 _log = structlog.get_logger(__name__)
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -55,6 +56,20 @@ def run(service: Service, *, metrics_port: int = 0, metrics_host: str = "127.0.0
     finally:
         if endpoint is not None:
             endpoint.close()
+
+
+def serve(service: Service, *, metrics_port: int = 0) -> int:
+    """Run as ``run`` does, tell on stderr which part failed, and return the exit code.
+
+    What is no NoctisError is raised.
+    """
+    failures: list[str] = []
+    try:
+        run(service, metrics_port=metrics_port)
+    except* NoctisError as group:
+        failures = [str(failure) for failure in group.exceptions]
+    sys.stderr.writelines(f"{service.name}: {failure}\n" for failure in failures)
+    return 1 if failures else 0
 
 
 async def _supervise(service: Service) -> None:

@@ -284,10 +284,21 @@ def until_it_is_felt(rig: Rig) -> None:
 
 def nothing_is_stored(rig: Rig, *, seconds: float) -> None:
     """For so long nothing is committed, and what has come is held."""
+    assert stands_still(rig, seconds)
+
+
+def until_nothing_is_stored(rig: Rig, *, seconds: float) -> None:
+    """Wait until for so long nothing is committed, and what has come is held.
+
+    A table whose last page has room takes a batch on a full disk still.
+    """
+    assert eventually(lambda: stands_still(rig, seconds), within_s=20)
+
+
+def stands_still(rig: Rig, seconds: float) -> bool:
     before = batches(rig)
     time.sleep(seconds)
-    assert batches(rig) == before
-    assert waiting(rig) > 0
+    return batches(rig) == before and waiting(rig) > 0
 
 
 @contextmanager

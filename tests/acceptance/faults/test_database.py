@@ -22,6 +22,7 @@ from tests.rig import (
     nothing_is_stored,
     recovery,
     until_it_is_felt,
+    until_nothing_is_stored,
     waiting,
 )
 
@@ -172,7 +173,7 @@ def test_the_disk_of_the_data_is_full(rig: Rig) -> None:
         fleet.wait_until_stored(SEEN)
         filler = fill(rig.data_disk)
         until_it_is_felt(rig)
-        nothing_is_stored(rig, seconds=1.0)
+        until_nothing_is_stored(rig, seconds=1.0)
         assert "No space left on device" in rig.ingestor.log.read_text()
         with recovery(rig, "disk of the data full"):
             filler.unlink()
