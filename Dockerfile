@@ -10,6 +10,7 @@ COPY broker broker
 COPY ingestor ingestor
 COPY inference inference
 COPY companion companion
+COPY evaluation evaluation
 COPY training training
 COPY registry registry
 COPY api api

@@ -8,6 +8,7 @@ import typer
 from rich.markdown import Markdown
 from rich.table import Table
 
+from cli import model_evaluate
 from cli.local import DEFAULT_VAR, Var
 from cli.output import Json, out, print_json, progress
 from inference.model import DEFAULT_FOLDER, Model
@@ -19,6 +20,7 @@ from registry.store import ALIASES, DEFAULT_NAME, Alias, Registry, Switch
 __all__ = ["app"]
 
 app: Final = typer.Typer(help="Models: train, promote, roll back.", no_args_is_help=True)
+app.command("evaluate")(model_evaluate.evaluate)
 
 Name = Annotated[str, typer.Option("--name", help="Which model.")]
 AliasOption = Annotated[Alias, typer.Option("--alias", help="Which alias.")]

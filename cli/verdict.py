@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from evaluation.figures import accuracy, confusion, kappa
 from noctis.epoch import EPOCH_SECONDS
 from noctis.stages import Stage
 from noctis.storage.census import Census
-from training.evaluate import accuracy, confusion, kappa
 
 __all__ = [
     "Agreement",
@@ -134,7 +134,7 @@ def _agreement(
         return None
     scored, stages = np.array(pairs).T
     table = confusion(scored.astype(np.int8), stages)
-    return Agreement(round(kappa(table), 4), round(accuracy(table), 4))
+    return Agreement(round(float(kappa(table)), 4), round(float(accuracy(table)), 4))
 
 
 def _latency(log: Sequence[Entry], arrivals: Mapping[Key, float]) -> Latency:

@@ -15,13 +15,13 @@ from skl2onnx import to_onnx  # type: ignore[import-untyped]
 from skl2onnx.common.data_types import FloatTensorType  # type: ignore[import-untyped]
 from sklearn.pipeline import Pipeline  # type: ignore[import-untyped]
 
+from evaluation.datasets import Recording
 from inference.context import FEATURE_COUNT, FEATURE_NAMES
 from inference.model import Model
 from noctis.errors import ModelError
 from noctis.stages import LABELS
 from registry.manifest import ARTEFACT, CARD, GOLDEN, MANIFEST, Figures, Manifest, Night
 from training.card import write_card
-from training.datasets import Recording
 from training.features import Table
 from training.golden import golden_of
 from training.trees import Parameters

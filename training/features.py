@@ -8,8 +8,8 @@ import joblib  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.datasets import UNSCORED, Progress, Recording
 from inference.context import FEATURE_NAMES, night_features
-from training.datasets import UNSCORED, Progress, Recording
 
 __all__ = ["Table", "motion_columns", "stack", "tabulate", "without_motion"]
 

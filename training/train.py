@@ -5,12 +5,12 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from evaluation.datasets import Progress, Recording, load
+from evaluation.document import figures
 from noctis.errors import ModelError
 from noctis.settings import Settings
 from registry.manifest import Manifest
 from registry.store import DEFAULT_NAME, Registry
-from training.datasets import Progress, Recording, load
-from training.evaluate import figures
 from training.export import build
 from training.features import Table, tabulate
 from training.trees import Parameters, cross_validate, fit

@@ -18,9 +18,9 @@ from sklearn.model_selection import GroupKFold  # type: ignore[import-untyped]
 from sklearn.pipeline import Pipeline  # type: ignore[import-untyped]
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from evaluation.datasets import DataError, Progress
+from evaluation.figures import Counts, confusion
 from noctis.stages import COUNT
-from training.datasets import DataError, Progress
-from training.evaluate import Matrix, confusion
 from training.features import Table, stack, without_motion
 
 __all__ = ["Parameters", "cross_validate", "fit"]
@@ -98,7 +98,7 @@ def cross_validate(
     *,
     jobs: int = 1,
     progress: Progress | None = None,
-) -> dict[str, Matrix]:
+) -> dict[str, Counts]:
     """Return each subject's confusion matrix under a model that never saw the subject.
 
     Raises DataError with fewer subjects than two.
@@ -115,7 +115,7 @@ def cross_validate(
         joblib.delayed(_fold)([tables[i] for i in known], [tables[i] for i in new], parameters)
         for known, new in splits
     )
-    matrices: dict[str, Matrix] = {}
+    matrices: dict[str, Counts] = {}
     for index, result in enumerate(results):
         if progress is not None:
             progress("cross-validation by subject", index, folds)
@@ -126,7 +126,7 @@ def cross_validate(
 
 def _fold(
     known: Sequence[Table], new: Sequence[Table], parameters: Parameters
-) -> list[tuple[str, Matrix]]:
+) -> list[tuple[str, Counts]]:
     model = fit(known, parameters)
     with threadpool_limits(1):
         return [

@@ -3,11 +3,15 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import paho.mqtt.client as paho
 import pytest
 from sqlalchemy import Engine
 
 from broker.server import MosquittoServer
+from evaluation.figures import NO_STAGE
+from evaluation.staging import stage_night
+from inference.model import DEFAULT_FOLDER, Model
 from noctis import topics
 from noctis.epoch import Frame, encode_frame
 from noctis.stages import LABELS
@@ -82,6 +86,17 @@ def assert_agree(told: list[dict[str, Any]], stored: list[Settled]) -> None:
             assert list(live.values()) == pytest.approx(row.probabilities, abs=6e-5)
 
 
+def assert_evaluated(told: list[dict[str, Any]], night: Night) -> None:
+    """An evaluation of the night finds the stages that were published."""
+    rows = np.column_stack((night.codes, night.in_bed)).astype(np.int16)
+    staging = stage_night(Model.load(DEFAULT_FOLDER), rows)
+    labels = [None if stage == NO_STAGE else LABELS[stage] for stage in staging.stages]
+    assert [stage["stage"] for stage in told] == labels
+    for stage, chances in zip(told, staging.probabilities.tolist(), strict=True):
+        if stage["probability"] is not None:
+            assert list(stage["probability"].values()) == pytest.approx(chances, abs=6e-5)
+
+
 @pytest.mark.usefixtures("worker")
 def test_a_stage_follows_each_epoch_retained_and_for_two_minutes(
     broker: MosquittoServer,
@@ -110,6 +125,7 @@ def test_live_and_settled_stages_agree_over_a_night(
     stored = wait_settled(database, night.stream, 300)
     assert_agree(told, stored)
     assert {stage["stage"] for stage in told} >= {None, "light"}
+    assert_evaluated(told, night)
 
 
 @pytest.mark.usefixtures("worker")

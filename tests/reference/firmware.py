@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from evaluation.datasets import DataError, find_device
 from tests.reference.signals import Signals, read
-from training.datasets import DataError, find_device
 
 SECONDS = 120
 

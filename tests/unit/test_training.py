@@ -7,15 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inference.context import FEATURE_NAMES, Rows, night_features
-from inference.model import Model
-from noctis.errors import ModelError
-from noctis.features import COUNT, NAMES, quantise
-from noctis.settings import Settings
-from noctis.stages import LABELS
-from registry.manifest import ARTEFACT, Manifest, Night, digest_of, night_in_training
-from training import evaluate
-from training.datasets import (
+from evaluation import figures as evaluate
+from evaluation.datasets import (
     DataError,
     Recording,
     describe,
@@ -25,6 +18,15 @@ from training.datasets import (
     parse,
     play,
 )
+from evaluation.document import figures
+from inference.context import FEATURE_NAMES, Rows, night_features
+from inference.model import Model
+from noctis.errors import ModelError
+from noctis.features import COUNT, NAMES, quantise
+from noctis.settings import Settings
+from noctis.stages import LABELS
+from registry.manifest import ARTEFACT, Manifest, Night, digest_of, night_in_training
+from tests.nights import device_is_there, write_night
 
 pytest.importorskip("sklearn", reason="the extra 'train' is not installed")
 
@@ -195,9 +197,9 @@ def test_confusion_leaves_unscored_epochs_out() -> None:
 
 def test_the_interval_comes_from_subjects() -> None:
     good, bad = np.diag([50] * 4), np.full((4, 4), 12)
-    same = evaluate.figures({"a": good + bad, "b": good + bad}, seed=0)
+    same = figures({"a": good + bad, "b": good + bad}, seed=0)
     assert same.kappa_interval == (same.kappa, same.kappa)
-    unlike = evaluate.figures({"a": 2 * good, "b": 2 * bad}, seed=0)
+    unlike = figures({"a": 2 * good, "b": 2 * bad}, seed=0)
     assert unlike.kappa_interval[0] == 0
     assert unlike.kappa_interval[1] == 1
     assert set(unlike.stage_f1) == set(LABELS)
@@ -230,22 +232,6 @@ def test_the_firmwares_csv_becomes_rows() -> None:
 def test_a_csv_that_cannot_be_used_says_why(text: str, message: str) -> None:
     with pytest.raises(DataError, match=f"one: .*{message}"):
         parse(text, NIGHT)
-
-
-def write_night(folder: Path, *, seed: int, epochs: int = 160) -> Path:
-    folder.mkdir(parents=True)
-    random = np.random.default_rng(seed)
-    names = np.array(["W", "N2", "N3", "R"])
-    stages = np.repeat(random.permutation(np.arange(16) % 4), epochs // 16)
-    lines = [f"{30 * k},{names[stage]}" for k, stage in enumerate(stages)]
-    (folder / "stages.csv").write_text("t_s,stage\n" + "\n".join(lines) + "\n")
-    rates = np.array([75, 60, 55, 64])[stages].repeat(6)
-    rates = rates + np.array([4, 1.5, 0.5, 3])[stages].repeat(6) * random.normal(
-        size=len(rates)
-    )
-    beats = [f"{5 * k + 2.5:.2f},{rate:.0f}" for k, rate in enumerate(rates)]
-    (folder / "heart_rate.csv").write_text("t_s,bpm\n" + "\n".join(beats) + "\n")
-    return folder
 
 
 def test_a_folder_without_nights_is_an_error(tmp_path: Path) -> None:
@@ -308,14 +294,7 @@ def test_the_same_night_of_two_subjects_is_refused(tmp_path: Path) -> None:
         load(tmp_path / "nights", cache=tmp_path / "cache", device=device)
 
 
-def installed_device() -> Path | None:
-    try:
-        return find_device()
-    except DataError:
-        return None
-
-
-@pytest.mark.skipif(installed_device() is None, reason="noctis-device is not built")
+@pytest.mark.skipif(not device_is_there(), reason="noctis-device is not built")
 def test_nights_go_through_the_firmware_into_a_published_model(tmp_path: Path) -> None:
     data = tmp_path / "nights"
     for seed in range(4):
@@ -334,7 +313,7 @@ def test_nights_go_through_the_firmware_into_a_published_model(tmp_path: Path) -
         train(order, settings, out=tmp_path / "again")
 
 
-@pytest.mark.skipif(installed_device() is None, reason="noctis-device is not built")
+@pytest.mark.skipif(not device_is_there(), reason="noctis-device is not built")
 def test_a_made_up_night_of_the_firmware_can_be_read() -> None:
     done = subprocess.run(
         [str(find_device()), "--seed", "3", "--hours", "2", "--to", "csv"],

@@ -1,0 +1,117 @@
+"""``noctis model evaluate``: a model's stages against reference stages."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.table import Table
+
+from cli.local import DEFAULT_VAR, Var
+from cli.output import Json, out, print_json, progress
+from evaluation.datasets import Recording, find_nights, load
+from evaluation.document import document
+from evaluation.staging import by_subject, stage_nights
+from inference.model import DEFAULT_FOLDER
+from noctis.errors import ConfigurationError
+from noctis.settings import Settings
+from noctis.stages import LABELS
+from registry.manifest import night_in_training, read_manifest
+from registry.store import ALIASES, DEFAULT_NAME, Registry
+
+__all__ = ["Data", "Jobs", "Version", "evaluate", "folder_of", "nights_of", "report"]
+
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Folder of nights.", exists=True, file_okay=False, show_default=False),
+]
+Jobs = Annotated[int, typer.Option(help="Processes to use.", min=1)]
+Name = Annotated[str, typer.Option("--name", help="Which model.")]
+Version = Annotated[str, typer.Option(help="A version, an alias, or 'shipped'.")]
+SHIPPED: Final = "shipped"
+
+
+def evaluate(
+    *,
+    data: Data = None,
+    version: Version = ALIASES[0],
+    name: Name = DEFAULT_NAME,
+    jobs: Jobs = 1,
+    var: Var = DEFAULT_VAR,
+    json: Json = False,
+) -> None:
+    """Hold a model's stages against the reference: by default the model that serves.
+
+    Each night goes through the firmware and then, epoch by epoch, through what the live worker
+    does; neither broker nor database is needed.
+    """
+    if data is None:
+        message = "there is nothing to evaluate on"
+        raise ConfigurationError(message, hint="--data DIR names a folder of nights")
+    settings = Settings(var=var)
+    folder = folder_of(Registry(settings.models, name), version)
+    manifest = read_manifest(folder)
+    recordings = nights_of(data, settings)
+    learnt = [path.name for path in find_nights(data) if night_in_training(path, manifest)]
+    if learnt:
+        progress(
+            f"warning: {manifest.full_name} has learnt from {len(learnt)} of these "
+            f"{len(recordings)} nights; it looks better on them than it is"
+        )
+    tallies = stage_nights(folder, recordings, jobs=jobs, progress=report)
+    told = {
+        "model": manifest.full_name,
+        "nights": len(recordings),
+        "in_training": learnt,
+        **document(by_subject(recordings, tallies)),
+    }
+    if json:
+        print_json(told)
+    else:
+        show(told)
+
+
+def folder_of(registry: Registry, version: str) -> Path:
+    """Return the folder of a version, of an alias's, or of the shipped model."""
+    if version in ALIASES:
+        version = registry.resolve(version) or SHIPPED
+    return DEFAULT_FOLDER if version == SHIPPED else registry.version_folder(version)
+
+
+def nights_of(data: Path, settings: Settings) -> list[Recording]:
+    """Return the nights below a folder as the firmware would have sent them."""
+    return load(data, cache=settings.var / "cache" / "nights", progress=report)
+
+
+def report(what: str, done: int, total: int) -> None:
+    """Tell how far the work is."""
+    progress(f"{what}: {done + 1} of {total}")
+
+
+def show(told: dict[str, Any]) -> None:
+    """Print an evaluation for people."""
+    low, high = told["kappa_interval"]
+    out.print(f"{told['model']}: {told['epochs']} epochs of {len(told['subjects'])} subjects")
+    out.print(f"kappa {_text(told['kappa'])} (95 %: {_text(low)} to {_text(high)})")
+    out.print(
+        f"accuracy {_text(told['accuracy'])}, macro-F1 {_text(told['macro_f1'])}, "
+        f"calibration error {_text(told['calibration_error'])}"
+    )
+    out.print(
+        f"{told['unstaged']} scored epochs got no stage; "
+        f"counted as wrong, kappa is {_text(told['kappa_unstaged_wrong'])}"
+    )
+    columns = ("epochs", "kappa", "accuracy", "macro-F1", "calibration")
+    table = Table("subject", *columns, *LABELS, box=None)
+    for name, one in told["subjects"].items():
+        table.add_row(name, str(one["epochs"]), *map(_text, _figures(one)))
+    out.print(table)
+
+
+def _figures(one: dict[str, Any]) -> Sequence[float | None]:
+    plain = (one["kappa"], one["accuracy"], one["macro_f1"], one["calibration_error"])
+    return (*plain, *one["stage_f1"].values())
+
+
+def _text(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,1 @@
+"""Evaluation: nights and stored predictions against reference stages, models against models."""
