@@ -47,7 +47,7 @@ def stage_night(model: Model, rows: Rows) -> Staging:
         questions = []
         for seq, row in enumerate(rows[begin : begin + BATCH], begin):
             context.push(Moment(seq, seq * float(EPOCH_SECONDS)), row)
-            questions.append(context.features() if is_stageable(row) else None)
+            questions.append(context.session() if is_stageable(row) else None)
         for at, judged in enumerate(judge(model, questions), begin):
             if judged.stage is not None and judged.probabilities is not None:
                 staging.stages[at] = judged.stage

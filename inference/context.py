@@ -31,6 +31,7 @@ __all__ = [
     "Pushed",
     "features",
     "night_features",
+    "night_sessions",
     "row_from_codes",
     "session_of",
 ]
@@ -133,7 +134,14 @@ class Context:
 
     def features(self) -> NDArray[np.float32]:
         """Return the features, shape (FEATURE_COUNT,), of the row with the highest number."""
-        return features(session_of(self.window()))
+        return features(self.session())
+
+    def session(self) -> Rows:
+        """Return the session, see ``session_of``, of the row with the highest number.
+
+        What comes later does not change it.
+        """
+        return session_of(self.window())
 
     def window(self) -> Rows:
         """Return the last places of the 30 s grid, shape (n, 16), n up to DEPTH; a read view.
@@ -150,8 +158,8 @@ class Context:
         if len(self) == DEPTH:
             self._begin += 1
             place -= 1
-        if self._end == len(self._seqs):
-            arrays = self._moved()
+        if self._end == len(self._seqs) or place < len(self):
+            arrays = self._moved()  # a window that was read keeps the rows as they were
         if place < len(self):
             at = self._begin + place
             for array in arrays:
@@ -212,8 +220,14 @@ def night_features(rows: Rows, at: Sequence[int] | None = None) -> NDArray[np.fl
     ``rows``: shape (n, 16), one unbroken grid. Row i sees the rows up to i alone, as in a
     live context.
     """
-    places = range(len(rows)) if at is None else at
-    table = np.empty((len(places), FEATURE_COUNT), np.float32)
-    for index, last in enumerate(places):
-        table[index] = features(session_of(rows[max(0, last + 1 - DEPTH) : last + 1]))
+    sessions = night_sessions(rows, at)
+    table = np.empty((len(sessions), FEATURE_COUNT), np.float32)
+    for row, session in zip(table, sessions, strict=True):
+        row[:] = features(session)
     return table
+
+
+def night_sessions(rows: Rows, at: Sequence[int] | None = None) -> list[Rows]:
+    """Return the sessions, see ``session_of``, of a night's rows ``at``, or of all."""
+    places = range(len(rows)) if at is None else at
+    return [session_of(rows[max(0, last + 1 - DEPTH) : last + 1]) for last in places]

@@ -69,7 +69,7 @@ class _Question:
     arrival: _Arrival
     stream: int
     epoch: Past | None
-    features: NDArray[np.float32] | None
+    session: NDArray[np.int16] | None
 
 
 class Live:
@@ -204,15 +204,15 @@ class Live:
         """Take a frame into its context, and keep what the model is to be asked."""
         clock_known = verdict(frame.run, datetime.now(UTC)) is not None
         epoch = known.take(frame, clock_known=clock_known)
-        vector = None
+        session = None
         if epoch is not None and is_stageable(epoch.row):
-            vector = known.context.features()
-        return _Question(arrival, frame.stream, epoch, vector)
+            session = known.context.session()
+        return _Question(arrival, frame.stream, epoch, session)
 
     def _tell(self, questions: Sequence[_Question]) -> None:
         """Predict all at once, and hand each stage to whoever waits for it."""
         model = self._serving.model
-        judgements = judge(model, [question.features for question in questions])
+        judgements = judge(model, [question.session for question in questions])
         for question, judged in zip(questions, judgements, strict=True):
             document, epoch = None, question.epoch
             if epoch is not None:

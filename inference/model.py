@@ -1,21 +1,22 @@
 """The model that serves: loaded, verified, proved on its golden vectors, and hot-swapped."""
 
 import time
+from collections.abc import Mapping
 from math import inf
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import onnxruntime as ort  # type: ignore[import-untyped]
 import structlog
 from numpy.typing import NDArray
 
-from inference.context import FEATURE_NAMES, night_features
+from inference.architectures import Batch, Sessions, architecture_of, signature
+from inference.context import FEATURE_NAMES, night_sessions
 from noctis import faults
 from noctis.errors import ModelError
 from noctis.settings import Settings
 from noctis.stages import LABELS
-from registry.manifest import ARTEFACT, Golden, Manifest, read_golden, verify
+from registry.manifest import Golden, Manifest, read_golden, verify
 from registry.store import DEFAULT_NAME, Registry
 
 __all__ = ["DEFAULT_FOLDER", "ActiveModel", "Model", "active"]
@@ -30,19 +31,9 @@ _log = structlog.get_logger()
 class Model:
     """One version of a stager; safe to call from several threads."""
 
-    def __init__(self, manifest: Manifest, artefact: bytes) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+    def __init__(self, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
         self.manifest = manifest
-        try:
-            self._session = ort.InferenceSession(
-                artefact, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # the runtime's errors have no common base of their own
-            message = f"{manifest.full_name}: {ARTEFACT} is no model that ONNX Runtime reads"
-            raise ModelError(message, hint=_RETRAIN) from error
-        self._input = self._session.get_inputs()[0].name
+        self._architecture = architecture_of(manifest, contents)
 
     @classmethod
     def load(cls, folder: Path) -> "Model":
@@ -53,7 +44,8 @@ class Model:
         faults.point("model.load")
         manifest = verify(folder)
         _check_signature(manifest)
-        model = cls(manifest, (folder / ARTEFACT).read_bytes())
+        contents = {part.file: (folder / part.file).read_bytes() for part in manifest.parts}
+        model = cls(manifest, contents)
         _check_golden(model, read_golden(folder))
         return model
 
@@ -72,19 +64,12 @@ class Model:
         """``name@version``."""
         return self.manifest.full_name
 
-    def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def predict(self, sessions: Sessions) -> NDArray[np.float32]:
         """Return the probabilities, shape (n, 4), of wake, light, deep and REM.
 
-        ``features``: shape (n, FEATURE_COUNT) from ``Context.features``, NaN = missing.
+        ``sessions``: n of them from ``Context.session``; the last epoch of each is staged.
         """
-        table = np.ascontiguousarray(features, dtype=np.float32)
-        if table.ndim != 2 or table.shape[1] != len(FEATURE_NAMES):  # noqa: PLR2004 - a table
-            message = f"features of shape {table.shape} do not fit (n, {len(FEATURE_NAMES)})"
-            raise ModelError(message, hint="stack the results of Context.features")
-        if not len(table):
-            return np.empty((0, len(LABELS)), np.float32)
-        [probabilities] = self._session.run(["probabilities"], {self._input: table})
-        return np.asarray(probabilities, np.float32)
+        return self._architecture.probabilities(Batch(sessions))
 
 
 class ActiveModel:
@@ -139,24 +124,31 @@ def _check_signature(manifest: Manifest) -> None:
     if manifest.classes != LABELS:
         message = f"{manifest.full_name} tells {', '.join(manifest.classes)} apart"
         raise ModelError(message, hint=f"Noctis needs {', '.join(LABELS)} in this order")
-    if manifest.features != FEATURE_NAMES:
-        other = sorted(set(manifest.features) ^ set(FEATURE_NAMES)) or ["their order"]
+    meant = signature(manifest.parts)
+    if manifest.features != meant:
+        other = sorted(set(manifest.features) ^ set(meant)) or ["their order"]
         message = f"{manifest.full_name} was trained on other features: {', '.join(other[:5])}"
         raise ModelError(message, hint=_RETRAIN)
 
 
 def _check_golden(model: Model, golden: Golden) -> None:
     rows = np.column_stack((golden.codes, golden.in_bed)).astype(np.int16)
-    made = night_features(rows, golden.rows)
-    known = _table(golden.features)
-    if not np.allclose(made, known, rtol=1e-4, atol=1e-4, equal_nan=True):
-        wrong = ~np.isclose(made, known, rtol=1e-4, atol=1e-4, equal_nan=True)
-        name = FEATURE_NAMES[int(wrong.any(axis=0).argmax())]
-        message = f"{model.full_name}: {name} is computed in another way than in training"
-        raise ModelError(message, hint=_RETRAIN)
-    difference = np.abs(model.predict(known) - _table(golden.probabilities)).max()
+    sessions = night_sessions(rows, golden.rows)
+    if golden.features is not None:
+        _check_features(model, Batch(sessions).features, _table(golden.features))
+    difference = np.abs(model.predict(sessions) - _table(golden.probabilities)).max()
     if not difference <= _PROBABILITY_TOLERANCE:
         message = f"{model.full_name} misses its golden vectors by {difference:.2g}"
+        raise ModelError(message, hint=_RETRAIN)
+
+
+def _check_features(
+    model: Model, made: NDArray[np.float32], known: NDArray[np.float32]
+) -> None:
+    wrong = ~np.isclose(made, known, rtol=1e-4, atol=1e-4, equal_nan=True)
+    if wrong.any():
+        name = FEATURE_NAMES[int(wrong.any(axis=0).argmax())]
+        message = f"{model.full_name}: {name} is computed in another way than in training"
         raise ModelError(message, hint=_RETRAIN)
 
 

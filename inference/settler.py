@@ -231,15 +231,15 @@ def _seqs(hint: Hint) -> tuple[int, ...]:
 def _predict(model: Model, loaded: Sequence[_Loaded]) -> list[Prediction]:
     """Return the predictions of all jobs' epochs, by one call of the model."""
     wanted: list[tuple[Job, Past, datetime | None]] = []
-    features = []
+    sessions = []
     for each in loaded:
         seqs = set(each.job.seqs)
         for epoch, start in zip(each.epochs, each.starts, strict=True):
             each.context.push(epoch.moment, epoch.row)
             if epoch.moment.seq in seqs:
                 wanted.append((each.job, epoch, start))
-                vector = each.context.features() if is_stageable(epoch.row) else None
-                features.append(vector)
+                stageable = is_stageable(epoch.row)
+                sessions.append(each.context.session() if stageable else None)
     return [
         Prediction(
             job.device_id,
@@ -249,5 +249,5 @@ def _predict(model: Model, loaded: Sequence[_Loaded]) -> list[Prediction]:
             judged.stage,
             cast("Probabilities | None", judged.probabilities),
         )
-        for (job, epoch, start), judged in zip(wanted, judge(model, features), strict=True)
+        for (job, epoch, start), judged in zip(wanted, judge(model, sessions), strict=True)
     ]

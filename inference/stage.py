@@ -68,16 +68,16 @@ def is_stageable(row: NDArray[np.int16]) -> bool:
     return bool(row[_IN_BED]) and _FLOOR_CODE <= quality < _MISSING_CODE
 
 
-def judge(model: Model, features: Sequence[NDArray[np.float32] | None]) -> list[Judged]:
-    """Return a judgement for each epoch's features; None where it is not to be staged.
+def judge(model: Model, sessions: Sequence[NDArray[np.int16] | None]) -> list[Judged]:
+    """Return a judgement for each epoch's session; None where it is not to be staged.
 
     All are judged in one call of the model.
     """
-    known = [vector for vector in features if vector is not None]
-    probabilities = iter(model.predict(np.stack(known)) if known else ())
+    known = [session for session in sessions if session is not None]
+    probabilities = iter(model.predict(known) if known else ())
     return [
-        Judged(None, None) if vector is None else _judged(next(probabilities))
-        for vector in features
+        Judged(None, None) if session is None else _judged(next(probabilities))
+        for session in sessions
     ]
 
 

@@ -9,9 +9,9 @@ import os
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from noctis import faults
 from noctis.errors import ModelError
@@ -26,6 +26,8 @@ __all__ = [
     "Golden",
     "Manifest",
     "Night",
+    "Part",
+    "Recipe",
     "digest_of",
     "night_in_training",
     "read_golden",
@@ -39,7 +41,10 @@ GOLDEN: Final = "golden.json"
 CARD: Final = "card.md"
 NIGHT_FILES: Final = ("stages.csv", "heart_rate.csv", "beats.csv", "motion_counts.csv")
 
+_ANEW: Final = "publish the model anew or roll back"
+
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Share = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
 
 
@@ -73,8 +78,39 @@ class Figures(_Record):
     )
 
 
+class Part(_Record):
+    """One graph of a model: what it reads (by its kind), its file, its weight in a blend."""
+
+    kind: Literal["trees", "net"]
+    file: str
+    weight: float = Field(1.0, gt=0)
+
+
+class Recipe(_Record):
+    """How a model's parts come together; see ``inference.architectures.Blend``.
+
+    ``prior``: the stages' shares that the probabilities are divided by, to ``prior_power``.
+    """
+
+    parts: tuple[Part, ...] = ()
+    prior: tuple[Share, Share, Share, Share] | None = None
+    prior_power: float = 0.0
+    temperature: float = Field(1.0, gt=0)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a single part's probabilities are left as they are."""
+        weights = {part.weight for part in self.parts} or {1.0}
+        lifted = self.prior is not None and self.prior_power != 0
+        return weights == {1.0} and not lifted and self.temperature == 1
+
+
 class Manifest(_Record):
-    """The identity card of one version of a model."""
+    """The identity card of one version of a model.
+
+    ``architecture`` is ``blend`` for several parts, which the recipe lists; else the kind of
+    the only part, in ``model.onnx`` where the recipe lists none.
+    """
 
     schema_version: int = 1
     name: Name
@@ -91,6 +127,28 @@ class Manifest(_Record):
     figures: Figures
     nights: tuple[Night, ...]
     libraries: dict[str, str]
+    architecture: Literal["trees", "net", "blend"] = "trees"
+    recipe: Recipe = Recipe()
+
+    @model_validator(mode="after")
+    def _check_parts(self) -> Self:
+        kinds = [part.kind for part in self.parts]
+        if not kinds or (self.architecture != "blend" and kinds != [self.architecture]):
+            message = f"the recipe of a {self.architecture} lists the parts {kinds}"
+            raise ValueError(message)
+        return self
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The graphs that the model is made of."""
+        if self.recipe.parts or self.architecture == "blend":
+            return self.recipe.parts
+        return (Part(kind=self.architecture, file=ARTEFACT),)
+
+    @property
+    def has_trees(self) -> bool:
+        """Whether a part reads the features, which golden vectors hold then."""
+        return any(part.kind == "trees" for part in self.parts)
 
     @property
     def full_name(self) -> str:
@@ -103,12 +161,13 @@ class Golden(_Record):
 
     ``codes`` (n, 15) and ``in_bed`` (n,) are a night on the grid; ``rows`` names k of its
     epochs, ``features`` (k, F) and ``probabilities`` (k, 4) belong to those; None is NaN.
+    A model without trees has no ``features``.
     """
 
     codes: list[list[int]]
     in_bed: list[bool]
     rows: list[int]
-    features: list[list[float | None]]
+    features: list[list[float | None]] | None = None
     probabilities: list[list[float]]
 
 
@@ -138,11 +197,15 @@ def verify(folder: Path) -> Manifest:
     for name in sorted(present ^ manifest.files.keys()):
         state = "is not in its manifest" if name in present else "is missing"
         message = f"{manifest.full_name}: {folder / name} {state}"
-        raise ModelError(message, hint="publish the model anew or roll back")
+        raise ModelError(message, hint=_ANEW)
+    for part in manifest.parts:
+        if part.file not in manifest.files:
+            message = f"{manifest.full_name}: its part {part.file} is not in its manifest"
+            raise ModelError(message, hint=_ANEW)
     for name, digest in manifest.files.items():
         if digest_of(folder / name) != digest:
             message = f"{manifest.full_name}: {folder / name} was changed after publication"
-            raise ModelError(message, hint="publish the model anew or roll back")
+            raise ModelError(message, hint=_ANEW)
     return manifest
 
 
@@ -169,4 +232,4 @@ def _read(path: Path, kind: type[Kind]) -> Kind:
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
         message = f"{path} is not valid at {where or 'its start'}: {error.errors()[0]['msg']}"
-        raise ModelError(message, hint="publish the model anew or roll back") from error
+        raise ModelError(message, hint=_ANEW) from error

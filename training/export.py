@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline  # type: ignore[import-untyped]
 
 from evaluation.datasets import Recording
 from inference.context import FEATURE_COUNT, FEATURE_NAMES
+from inference.graph import Graph
 from inference.model import Model
 from noctis.errors import ModelError
 from noctis.stages import LABELS
@@ -86,9 +87,10 @@ def build(
         nights=tuple(sorted((r.night for r in recordings), key=_by_name)),
         libraries={library: version_of(library) for library in _LIBRARIES},
     )
-    model = Model(manifest, artefact)
+    graph = Graph(artefact, (FEATURE_COUNT,), where=ARTEFACT)
     for table in tables:
-        _check_equal(model, classifier, table.features)
+        _check_equal(graph, classifier, table.features)
+    model = Model(manifest, {ARTEFACT: artefact})
     contents = {
         ARTEFACT: artefact,
         GOLDEN: golden_of(model).model_dump_json().encode(),
@@ -103,8 +105,8 @@ def build(
     return manifest
 
 
-def _check_equal(model: Model, classifier: Pipeline, rows: NDArray[np.float32]) -> None:
-    difference = np.abs(model.predict(rows) - classifier.predict_proba(rows)).max()
+def _check_equal(graph: Graph, classifier: Pipeline, rows: NDArray[np.float32]) -> None:
+    difference = np.abs(graph(rows) - classifier.predict_proba(rows)).max()
     if not difference <= TOLERANCE:
         message = f"the ONNX model is {difference:.2g} off the trained classifier"
         raise ModelError(message, hint="are skl2onnx and protobuf of the locked versions?")

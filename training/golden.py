@@ -4,7 +4,8 @@ from typing import Final
 
 import numpy as np
 
-from inference.context import Rows, night_features
+from inference.architectures import Batch, Sessions
+from inference.context import Rows, night_sessions
 from inference.model import Model
 from noctis.features import COUNT, FEATURES, quantise
 from registry.manifest import Golden
@@ -37,11 +38,16 @@ def golden_of(model: Model) -> Golden:
     """Return the vectors of a model that is right: a made-up night and what comes of it."""
     rows = made_up_night(EPOCHS, seed=7)
     at = [*range(0, EPOCHS, EVERY), EPOCHS - 1]
-    features = night_features(rows, at)
+    sessions = night_sessions(rows, at)
     return Golden(
         codes=rows[:, :COUNT].tolist(),
         in_bed=(rows[:, COUNT] == 1).tolist(),
         rows=at,
-        features=[[None if np.isnan(v) else v for v in row] for row in features.tolist()],
-        probabilities=model.predict(features).tolist(),
+        features=_features(sessions) if model.manifest.has_trees else None,
+        probabilities=model.predict(sessions).tolist(),
     )
+
+
+def _features(sessions: Sessions) -> list[list[float | None]]:
+    table = Batch(sessions).features.tolist()
+    return [[None if np.isnan(value) else value for value in row] for row in table]

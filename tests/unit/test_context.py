@@ -91,6 +91,17 @@ def test_late_rows_take_their_place_in_a_full_context() -> None:
     assert (late.window() == straight.window()).all()
 
 
+def test_a_session_that_was_read_stays_as_it_was() -> None:
+    rows = night(140)
+    context = Context()
+    push_all(context, rows[:100], skip=frozenset(range(10)))
+    session = context.session()
+    before = session.copy()
+    push_all(context, rows)  # the first ten come late, the others follow
+    assert np.array_equal(session, before)
+    assert np.array_equal(context.session(), rows[:, :COUNT])
+
+
 def test_a_push_tells_what_became_of_the_row() -> None:
     rows = night(DEPTH + 2)
     context = Context()

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inference.context import FEATURE_COUNT, FEATURE_NAMES, night_features
+from inference.context import FEATURE_NAMES, night_sessions
 from inference.model import DEFAULT_FOLDER, ActiveModel, Model
 from noctis.errors import ModelError
 from noctis.features import COUNT, NAMES, dequantise, quantise
@@ -35,10 +35,9 @@ def alter_golden(folder: Path, golden: Golden) -> None:
     alter_manifest(folder, files=files | {GOLDEN: sha256(content).hexdigest()})
 
 
-def shipped_night() -> tuple[np.ndarray, np.ndarray]:
+def shipped_night() -> np.ndarray:
     golden = read_golden(DEFAULT_FOLDER)
-    rows = np.column_stack((golden.codes, golden.in_bed)).astype(np.int16)
-    return rows, night_features(rows)
+    return np.column_stack((golden.codes, golden.in_bed)).astype(np.int16)
 
 
 def test_the_shipped_model_loads_and_is_small() -> None:
@@ -50,28 +49,20 @@ def test_the_shipped_model_loads_and_is_small() -> None:
 
 
 def test_probabilities_are_probabilities() -> None:
-    _, features = shipped_night()
-    probabilities = Model.load(DEFAULT_FOLDER).predict(features)
-    assert probabilities.shape == (len(features), len(LABELS))
+    sessions = night_sessions(shipped_night())
+    probabilities = Model.load(DEFAULT_FOLDER).predict(sessions)
+    assert probabilities.shape == (len(sessions), len(LABELS))
     assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     assert (probabilities > 0).all()
 
 
 def test_one_row_gets_what_a_batch_gets() -> None:
-    _, features = shipped_night()
+    sessions = night_sessions(shipped_night())
     model = Model.load(DEFAULT_FOLDER)
-    batch = model.predict(features)
-    single = np.concatenate([model.predict(row[None]) for row in features])
+    batch = model.predict(sessions)
+    single = np.concatenate([model.predict([session]) for session in sessions])
     assert np.allclose(single, batch, atol=1e-6)
-    assert model.predict(features[:0]).shape == (0, len(LABELS))
-
-
-def test_features_of_a_wrong_shape_are_refused() -> None:
-    model = Model.load(DEFAULT_FOLDER)
-    with pytest.raises(ModelError, match=r"shape \(3, 7\)"):
-        model.predict(np.zeros((3, 7), np.float32))
-    with pytest.raises(ModelError, match="do not fit"):
-        model.predict(np.zeros(FEATURE_COUNT, np.float32))
+    assert model.predict([]).shape == (0, len(LABELS))
 
 
 def made_up_sleeper(*, breathing: bool, motion: bool) -> np.ndarray:
@@ -104,7 +95,7 @@ def test_a_night_gets_sane_stages_with_and_without_breathing_and_motion(
 ) -> None:
     rows = made_up_sleeper(breathing=breathing, motion=motion)
     at = [*range(10, 60, 5), *range(200, 300, 10)]
-    probabilities = Model.load(DEFAULT_FOLDER).predict(night_features(rows, at))
+    probabilities = Model.load(DEFAULT_FOLDER).predict(night_sessions(rows, at))
     awake, deep = probabilities[:10].mean(axis=0), probabilities[10:].mean(axis=0)
     assert awake[0] > 0.5
     assert deep[0] < 0.15
@@ -155,6 +146,7 @@ def test_golden_probabilities_guard_loading(tmp_path: Path) -> None:
 def test_golden_features_guard_against_another_computation(tmp_path: Path) -> None:
     folder = copy_of_the_shipped(tmp_path)
     golden = read_golden(folder)
+    assert golden.features is not None
     place = FEATURE_NAMES.index("heart_z")
     golden.features[5][place] = (golden.features[5][place] or 0) + 0.01
     alter_golden(folder, golden)
@@ -163,7 +155,7 @@ def test_golden_features_guard_against_another_computation(tmp_path: Path) -> No
 
 
 def test_the_golden_night_is_on_the_scale_of_the_schema() -> None:
-    rows, _ = shipped_night()
+    rows = shipped_night()
     assert np.isfinite(dequantise(rows[:, :COUNT])).mean() > 0.8
 
 

@@ -19,7 +19,7 @@ from evaluation.datasets import (
     play,
 )
 from evaluation.document import figures
-from inference.context import FEATURE_NAMES, Rows, night_features
+from inference.context import FEATURE_NAMES, Rows, night_features, night_sessions
 from inference.model import Model
 from noctis.errors import ModelError
 from noctis.features import COUNT, NAMES, quantise
@@ -83,7 +83,7 @@ def test_a_model_is_made_checked_and_loads(tmp_path: Path, recordings: list[Reco
     )
     model = Model.load(tmp_path / "model")
     rows = recordings[0].rows
-    predicted = model.predict(night_features(rows)).argmax(axis=1)
+    predicted = model.predict(night_sessions(rows)).argmax(axis=1)
     assert (predicted == recordings[0].stages).mean() > 0.8
 
 
