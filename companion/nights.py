@@ -105,7 +105,7 @@ def _night(timeline: Timeline, first: int, last: int, zone: ZoneInfo, now: datet
         started_at=moment(first),
         ended_at=moment(end),
         hypnogram=hypnogram.tobytes(),
-        model_id=int(models.max()) if len(models) else None,
+        model_id=int(models[-1]) if len(models) else None,
         moved=int(timeline.is_moved[inside][shown].sum()),
         closes_at=closes_at,
     )

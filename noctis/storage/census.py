@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, select, union_all
 from noctis.features import NAMES
 from noctis.slot import encode_slots
 from noctis.storage.models import devices, epochs, epochs_untimed, predictions, tenants
+from noctis.storage.origins import Origin
 
 __all__ = ["Census", "count"]
 
@@ -21,7 +22,7 @@ class Census:
     """All rows of a device.
 
     ``records``: (stream, seq, slot as hex digits) of each stored epoch, doubles included;
-    ``stages``: (stream, seq, stage's number or None) of each stored prediction.
+    ``stages``: (stream, seq, stage's number or None) of each served prediction.
     """
 
     records: list[tuple[int, int, str]]
@@ -38,7 +39,7 @@ def count(tenant: str, connection: Connection, device: str) -> Census:
     rows = connection.execute(_all_epochs(number)).all()
     stages = connection.execute(
         select(predictions.c.stream, predictions.c.seq, predictions.c.stage).where(
-            predictions.c.device_id == number
+            predictions.c.device_id == number, predictions.c.origin == Origin.SERVED
         )
     ).all()
     return Census(

@@ -22,6 +22,7 @@ from noctis.storage.arrays import POSTGRES_EPOCH_US
 from noctis.storage.copying import copied
 from noctis.storage.engine import transaction
 from noctis.storage.models import models
+from noctis.storage.origins import LAST_SERVED, SERVED
 
 __all__ = ["PLACEMENTS", "Judged", "Page", "pages"]
 
@@ -36,11 +37,11 @@ _LOWEST: Final = -(1 << 63)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """What the newest model that judged an epoch said of it, n of them.
+    """What people see of an epoch, n of them: the stage of the version that served it last.
 
     ``stage``: int (n,), -1 where there is none; ``probabilities``: float (n, 4) in the order of
     ``noctis.stages.Stage``, NaN where there are none; ``model``: ``name@version``, empty where
-    no model judged the epoch.
+    none served the epoch.
     """
 
     stage: NDArray[np.int16]
@@ -144,19 +145,19 @@ SELECT %(key)s::timestamptz AS key, e.stream, e.seq, e.run_seq,
         AND t.placement IN ('anchored', 'estimated')
 """  # noqa: S608 - the names are the schema's
 _BARE: Final = "SELECT {columns} FROM ({epochs}) e ORDER BY e.key, e.stream, e.seq"
-_WITH_STAGES: Final = """
-SELECT {columns}, coalesce(p.stage, -1)::smallint, coalesce(p.p_wake, 'NaN'),
+_WITH_STAGES: Final = f"""
+SELECT {{columns}}, coalesce(p.stage, -1)::smallint, coalesce(p.p_wake, 'NaN'),
        coalesce(p.p_light, 'NaN'), coalesce(p.p_deep, 'NaN'), coalesce(p.p_rem, 'NaN'),
        coalesce(p.model_id, -1)
-  FROM ({epochs}) e
+  FROM ({{epochs}}) e
   LEFT JOIN LATERAL (
     SELECT * FROM predictions p
      WHERE p.device_id = e.device_id AND p.stream = e.stream AND p.seq = e.seq
-       AND p.model_id = ANY(%(models)s)
-     ORDER BY p.model_id DESC LIMIT 1
+       AND p.model_id = ANY(%(models)s) AND {SERVED}
+     ORDER BY {LAST_SERVED} LIMIT 1
   ) p ON true
  ORDER BY e.key, e.stream, e.seq
-"""
+"""  # noqa: S608 - every part is a constant of the schema
 _FIELDS: Final = {
     "key": ">i8",
     "stream": ">i8",

@@ -252,6 +252,13 @@ predictions: Final = Table(
     Column("p_deep", REAL, nullable=True),
     Column("p_rem", REAL, nullable=True),
     _time("created_at", now=True),
+    Column(
+        "origin",
+        SmallInteger,
+        nullable=False,
+        server_default="0",
+        comment="0 served, 1 shadow, 2 replay",
+    ),
     PrimaryKeyConstraint("device_id", "stream", "seq", "model_id"),
     CheckConstraint("stage BETWEEN 0 AND 3", name="stage"),
 )

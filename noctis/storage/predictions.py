@@ -1,4 +1,7 @@
-"""Sleep stages as models judged them: exactly one for each epoch and model version."""
+"""Sleep stages as models judged them: exactly one for each epoch and model version.
+
+How a prediction came about, and which ones people see, stands in ``noctis.storage.origins``.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +16,14 @@ from noctis.stages import Stage
 from noctis.storage import devices
 from noctis.storage.marks import UPSERT
 from noctis.storage.models import models
+from noctis.storage.origins import LAST_SERVED, SERVED, Origin
 from noctis.storage.runs import signed, unsigned
 from noctis.storage.settling import unsettled
 from noctis.storage.stretches import Stretch, context
 from noctis.storage.timeline import ANCHOR
 
 __all__ = [
+    "Origin",
     "Prediction",
     "Probabilities",
     "Staged",
@@ -61,13 +66,14 @@ class Staged:
     model: str
 
 
-# The nights that show the new ones are marked in the same step, at the epochs' places.
+# The nights that show the new ones are marked in the same step, at the epochs' places. A row
+# that is unseen so far becomes a served one, once, whoever else wants the same.
 _STORE: Final = text(f"""
 WITH stored AS (
-INSERT INTO predictions (tenant_id, device_id, stream, seq, model_id, epoch_start, stage,
-                         p_wake, p_light, p_deep, p_rem)
+INSERT INTO predictions AS p (tenant_id, device_id, stream, seq, model_id, epoch_start, stage,
+                              p_wake, p_light, p_deep, p_rem, origin)
 SELECT d.tenant_id, n.device_id, n.stream, n.seq, :model, n.epoch_start, n.stage,
-       n.p_wake, n.p_light, n.p_deep, n.p_rem
+       n.p_wake, n.p_light, n.p_deep, n.p_rem, CAST(:origin AS smallint)
   FROM unnest(CAST(:device_id AS integer[]), CAST(:stream AS bigint[]),
               CAST(:seq AS bigint[]), CAST(:epoch_start AS timestamptz[]),
               CAST(:stage AS smallint[]), CAST(:p0 AS real[]), CAST(:p1 AS real[]),
@@ -75,8 +81,10 @@ SELECT d.tenant_id, n.device_id, n.stream, n.seq, :model, n.epoch_start, n.stage
        AS n(device_id, stream, seq, epoch_start, stage, p_wake, p_light, p_deep, p_rem)
   JOIN devices d ON d.id = n.device_id
  ORDER BY n.device_id, n.stream, n.seq
-ON CONFLICT DO NOTHING
-RETURNING device_id, stream, seq, epoch_start
+ON CONFLICT (device_id, stream, seq, model_id) DO UPDATE
+   SET origin = excluded.origin, created_at = excluded.created_at
+ WHERE excluded.{SERVED} AND NOT p.{SERVED}
+RETURNING p.device_id, p.stream, p.seq, p.epoch_start
 ), spans AS (
 SELECT s.device_id, place.start AS since, place.start AS until
   FROM stored s
@@ -91,12 +99,11 @@ SELECT s.device_id, place.start AS since, place.start AS until
              secs => r.tick_s + {EPOCH_SECONDS} * (s.seq - r.run_seq - 1)))
            + coalesce(r.shift, interval '0') AS start
   ) place
- WHERE place.start IS NOT NULL
+ WHERE place.start IS NOT NULL AND CAST(:origin AS smallint) = {Origin.SERVED:d}
 ), marked AS ({UPSERT})
 SELECT count(*) FROM stored
 """)  # noqa: S608 - every part is a constant of the schema
-# An epoch that several models judged shows the newest one's judgement.
-_READ: Final = text("""
+_READ: Final = text(f"""
 SELECT DISTINCT ON (t.epoch_start, t.stream, t.seq)
        t.epoch_start, t.stream, t.seq, p.stage, p.p_wake, p.p_light, p.p_deep, p.p_rem,
        m.name || '@' || m.version AS model
@@ -104,9 +111,10 @@ SELECT DISTINCT ON (t.epoch_start, t.stream, t.seq)
   JOIN predictions p ON p.device_id = t.device_id AND p.stream = t.stream AND p.seq = t.seq
   JOIN models m ON m.id = p.model_id
  WHERE t.device_id = :device AND t.epoch_start >= :since AND t.epoch_start < :until
-   AND (CAST(:model AS text) IS NULL OR m.name || '@' || m.version = :model)
- ORDER BY t.epoch_start, t.stream, t.seq, p.model_id DESC
-""")
+   AND CASE WHEN CAST(:model AS text) IS NULL THEN p.{SERVED}
+            ELSE m.name || '@' || m.version = :model END
+ ORDER BY t.epoch_start, t.stream, t.seq, p.{LAST_SERVED.replace(", ", ", p.")}
+""")  # noqa: S608 - every part is a constant of the schema
 
 
 def model_id(connection: Connection, name: str, version: str) -> int:
@@ -122,8 +130,18 @@ def model_id(connection: Connection, name: str, version: str) -> int:
     return made
 
 
-def store(connection: Connection, model_id: int, rows: Sequence[Prediction]) -> int:
-    """Store judgements of a model; return how many were new. What is stored already stays."""
+def store(
+    connection: Connection,
+    model_id: int,
+    rows: Sequence[Prediction],
+    *,
+    origin: Origin = Origin.SERVED,
+) -> int:
+    """Store judgements of a model; return how many were new, or are served from now on.
+
+    What is stored already keeps its values; what a shadow or a replay left becomes SERVED when
+    the model serves the epoch, and nothing that is served becomes anything else.
+    """
     if not rows:
         return 0
     chances = [row.probabilities or (None, None, None, None) for row in rows]
@@ -131,6 +149,7 @@ def store(connection: Connection, model_id: int, rows: Sequence[Prediction]) -> 
         _STORE,
         {
             "model": model_id,
+            "origin": int(origin),
             "device_id": [row.device_id for row in rows],
             "stream": [signed(row.stream) for row in rows],
             "seq": [row.seq for row in rows],
@@ -153,7 +172,8 @@ def read(
 ) -> list[Staged]:
     """Return the stages of a device's epochs with since <= start < until, by their start.
 
-    ``model``: only of this ``name@version``; else of the newest model that judged the epoch.
+    ``model``: of this ``name@version`` alone, served or not; else of the version that came to
+    serve the epoch last.
     Raise NotFoundError when the tenant has no such device.
     """
     key = devices.get(tenant, connection, device).id

@@ -35,8 +35,8 @@ class Night:
 
     ``state``: ``open``, or ``closed``. ``evening``: the date of the night in the device's
     ``time_zone``, whose days go from noon to noon. ``hypnogram``: one byte for each 30 s from
-    ``started_at`` on, as in ``noctis.hypnogram``. ``model_id``: the newest model that gave a
-    stage of it. ``moved``: epochs whose time another clock than their own tells.
+    ``started_at`` on, as in ``noctis.hypnogram``. ``model_id``: the model that gave
+    its last stage. ``moved``: epochs whose time another clock than their own tells.
     ``closes_at``: when an open one closes if nothing more is heard of it.
     """
 

@@ -1,4 +1,4 @@
-"""What the settler works through: stored epochs that a model has not judged yet."""
+"""What the settler works through: stored epochs that a model does not serve yet."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, func, select, text
 from noctis.identity import DeviceId
 from noctis.storage.ingest import LATE
 from noctis.storage.models import devices, tenants
+from noctis.storage.origins import SERVED
 from noctis.storage.runs import unsigned
 from noctis.storage.stretches import TIMED, UNTIMED, Stretch, stretch
 from noctis.topics import SHARDS, shard_of
@@ -25,7 +26,8 @@ SETTLE_DELAY: Final = timedelta(minutes=15)
 # OFFSET 0 keeps the planner from turning a few look-ups by key into a join of whole tables.
 _UNJUDGED: Final = (
     "NOT EXISTS (SELECT FROM predictions p WHERE p.device_id = e.device_id "
-    "AND p.stream = e.stream AND p.seq = e.seq AND p.model_id = :model OFFSET 0)"
+    "AND p.stream = e.stream AND p.seq = e.seq AND p.model_id = :model "
+    f"AND p.{SERVED} OFFSET 0)"
 )
 _RUN: Final = "r.device_id = e.device_id AND r.stream = e.stream AND r.run_seq = e.run_seq"
 _RECENT: Final = text(f"""
@@ -91,7 +93,7 @@ def unsettled(
     hours: float = 6.0,
     limit: int = 5000,
 ) -> list[Stretch]:
-    """Return stored epochs that the model has not judged: one stretch per device and stream.
+    """Return stored epochs that the model does not serve: one stretch per device and stream.
 
     Late epochs are found by the outbox, whose settled notes are deleted on the way. The others
     are found by a look at all that came since everything was settled, however long nobody

@@ -1,4 +1,4 @@
-"""A device's epochs where their times are known, with the newest model's stage of each.
+"""A device's epochs where their times are known, with the stage that people see of each.
 
 The same places as in the view ``epoch_timeline``, less the epochs whose time is an estimate,
 found by the keys of the tables: a stretch costs a stretch, however much is stored besides.
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from noctis.epoch import EPOCH_SECONDS
+from noctis.storage.origins import LAST_SERVED, SERVED
 from noctis.storage.views import SHIFTED
 
 __all__ = ["ANCHOR", "NO_STAGE", "Timeline", "moment", "read"]
@@ -70,8 +71,8 @@ SELECT extract(epoch FROM p.start)::float8, p.in_bed, coalesce(judged.stage, {NO
   FROM placed p
   LEFT JOIN LATERAL (
     SELECT j.stage, j.model_id FROM predictions j
-     WHERE j.device_id = :device AND j.stream = p.stream AND j.seq = p.seq
-     ORDER BY j.model_id DESC LIMIT 1
+     WHERE j.device_id = :device AND j.stream = p.stream AND j.seq = p.seq AND {SERVED}
+     ORDER BY {LAST_SERVED} LIMIT 1
   ) judged ON true
  ORDER BY p.start, p.stream, p.seq
 """)  # noqa: S608 - every part is a constant of the schema
@@ -83,7 +84,7 @@ class Timeline:
 
     ``start``, ``received``: int64 (n,), microseconds since 1970. ``in_bed``: bool (n,).
     ``stage``: int8 (n,), NO_STAGE without one. ``model``: int32 (n,), the surrogate key of the
-    newest model that judged the epoch, 0 without one. ``is_moved``: bool (n,), where another
+    version whose stage it is, 0 without one. ``is_moved``: bool (n,), where another
     clock than the epoch's own tells its time.
     """
 

@@ -82,6 +82,40 @@ def test_what_was_stored_before_there_were_nights_makes_nights_too(
     engine.dispose()
 
 
+BEFORE_ORIGINS = """
+INSERT INTO predictions (tenant_id, device_id, stream, seq, model_id, stage)
+SELECT 1, 1, 7, n, 1, 2 FROM generate_series(1, 3) n
+"""
+
+
+def test_what_was_stored_before_there_were_experiments_was_served(
+    empty_database_url: str,
+) -> None:
+    migrate.upgrade(empty_database_url, "0007")
+    engine = create(empty_database_url)
+    with transaction(engine) as connection:
+        connection.exec_driver_sql(BEFORE_ORIGINS)
+    migrate.upgrade(empty_database_url)
+    with transaction(engine) as connection:
+        rows = connection.execute(
+            text("SELECT origin, stage, count(*) FROM predictions GROUP BY 1, 2")
+        )
+        assert [tuple(row) for row in rows] == [(0, 2, 3)]
+    engine.dispose()
+
+
+def test_what_nobody_was_shown_is_not_shown_after_going_back(empty_database_url: str) -> None:
+    migrate.upgrade(empty_database_url)
+    engine = create(empty_database_url)
+    with transaction(engine) as connection:
+        connection.exec_driver_sql(BEFORE_ORIGINS)
+        connection.execute(text("UPDATE predictions SET origin = seq - 1"))
+    migrate.downgrade(empty_database_url, "0007")
+    with transaction(engine) as connection:
+        assert connection.scalars(text("SELECT seq FROM predictions")).all() == [1]
+    engine.dispose()
+
+
 def test_a_server_that_is_not_there_is_named_as_unavailable() -> None:
     with pytest.raises(StorageUnavailableError, match="NOCTIS_DATABASE_URL"):
         migrate.upgrade("postgresql://noctis@127.0.0.1:1/noctis")

@@ -66,6 +66,7 @@ KNOWN: Final[dict[str, Sequence[object]]] = {
     "run_seq": (0, 0, 0),
     "stage": (None, 0, 3),
     "model_id": (1, 1, 1),
+    "predictions.origin": (0, 0, 0),
     "jobs.name": ("upkeep", "sweep", "tidy"),
     "recordings.state": ("open", "closed", "withdrawn"),
     "recordings.replaced_by": (None, None, None),

@@ -215,10 +215,10 @@ def test_two_epochs_in_one_place_count_once() -> None:
     assert night == alone
 
 
-def test_the_newest_model_that_gave_a_stage_is_the_nights() -> None:
+def test_the_model_of_its_last_stage_is_the_nights() -> None:
     epochs = timeline(EVENING, ("bed", 100), ("away", 10), ("bed", 100))
-    epochs.model[:] = 1
-    epochs.model[50] = 3
+    epochs.model[:] = 5
+    epochs.model[150:] = 3
     epochs.model[105] = 7
     [night] = find(epochs, BERLIN, LATER)
     assert night.model_id == 3
