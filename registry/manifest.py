@@ -1,7 +1,7 @@
 """What a model says about itself: files, features, classes, figures, and what it learnt from.
 
 A model's folder holds ``manifest.json`` and the files that it lists with their sha256:
-``model.onnx``, ``golden.json`` and ``card.md``.
+``model.onnx``, ``golden.json``, ``card.md`` and ``fingerprint.json``.
 """
 
 import hashlib

@@ -20,14 +20,16 @@ from inference.context import FEATURE_COUNT, FEATURE_NAMES
 from inference.graph import Graph
 from inference.model import Model
 from noctis.errors import ModelError
+from noctis.features import COUNT
 from noctis.stages import LABELS
+from registry.fingerprint import FINGERPRINT, Fingerprint, of_training
 from registry.manifest import ARTEFACT, CARD, GOLDEN, MANIFEST, Figures, Manifest, Night
 from training.card import write_card
 from training.features import Table
 from training.golden import golden_of
 from training.trees import Parameters
 
-__all__ = ["build", "to_artefact"]
+__all__ = ["build", "fingerprint_of", "to_artefact"]
 
 OPSET: Final = 17
 TOLERANCE: Final = 1e-4
@@ -95,6 +97,7 @@ def build(
         ARTEFACT: artefact,
         GOLDEN: golden_of(model).model_dump_json().encode(),
         CARD: write_card(manifest, len(artefact), attribution).encode(),
+        FINGERPRINT: fingerprint_of(recordings, figures).as_json(),
     }
     files = {file: sha256(content).hexdigest() for file, content in contents.items()}
     manifest = manifest.model_copy(update={"files": files})
@@ -103,6 +106,15 @@ def build(
         (folder / file).write_bytes(content)
     Model.load(folder)
     return manifest
+
+
+def fingerprint_of(recordings: Sequence[Recording], figures: Figures) -> Fingerprint:
+    """Return the fingerprint of the recordings' epochs in bed, scored or not."""
+    codes: dict[str, list[NDArray[np.int16]]] = {}
+    for each in recordings:
+        in_bed = each.rows[:, COUNT] == 1
+        codes.setdefault(each.night.subject, []).append(each.rows[in_bed, :COUNT])
+    return of_training({who: np.concatenate(them) for who, them in codes.items()}, figures)
 
 
 def _check_equal(graph: Graph, classifier: Pipeline, rows: NDArray[np.float32]) -> None:

@@ -23,8 +23,10 @@ from inference.context import FEATURE_NAMES, Rows, night_features, night_session
 from inference.model import Model
 from noctis.errors import ModelError
 from noctis.features import COUNT, NAMES, quantise
+from noctis.histograms import PLACES
 from noctis.settings import Settings
 from noctis.stages import LABELS
+from registry import fingerprint
 from registry.manifest import ARTEFACT, Manifest, Night, digest_of, night_in_training
 from tests.nights import device_is_there, write_night
 
@@ -81,6 +83,9 @@ def test_a_model_is_made_checked_and_loads(tmp_path: Path, recordings: list[Reco
     assert [night.name for night in manifest.nights] == sorted(
         recording.night.name for recording in recordings
     )
+    told = fingerprint.read(tmp_path / "model")
+    assert told.names == ("s0", "s1", "s2", "s3", "s4")
+    assert told.total[PLACES[0]].sum() == sum(len(it.rows) for it in recordings)
     model = Model.load(tmp_path / "model")
     rows = recordings[0].rows
     predicted = model.predict(night_sessions(rows)).argmax(axis=1)
