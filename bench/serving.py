@@ -2,7 +2,7 @@
 
 Every device has a context of its own, full to the last place. In turn each takes its next
 epoch: push, session, features or tracks, model; nothing is batched, so this is what a worker
-spends on an epoch that comes alone. A model of several parts is measured whole and part by part.
+spends on an epoch that comes alone. A blend is measured whole and part by part.
 """
 
 import argparse

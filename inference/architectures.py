@@ -15,9 +15,12 @@ from inference.features import COUNT as FEATURE_COUNT
 from inference.features import NAMES as FEATURE_NAMES
 from inference.features import features
 from inference.graph import Graph
+from inference.tracks import COUNT as TRACK_COUNT
+from inference.tracks import NAMES as TRACK_NAMES
+from inference.tracks import WINDOW, tracks
 from registry.manifest import Manifest, Part, Recipe
 
-__all__ = ["Architecture", "Batch", "Blend", "Trees", "architecture_of", "signature"]
+__all__ = ["Architecture", "Batch", "Blend", "Net", "Trees", "architecture_of", "signature"]
 
 Sessions = Sequence[NDArray[np.int16]]
 Probabilities = NDArray[np.float32]
@@ -39,6 +42,14 @@ class Batch:
             row[:] = features(session)
         return table
 
+    @cached_property
+    def tracks(self) -> NDArray[np.float32]:
+        """Each session's last tracks, shape (n, WINDOW, TRACK_COUNT)."""
+        windows = np.empty((len(self._sessions), WINDOW, TRACK_COUNT), np.float32)
+        for window, session in zip(windows, self._sessions, strict=True):
+            window[:] = tracks(session)
+        return windows
+
 
 class Architecture(Protocol):
     """What turns a batch of n sessions into their stages' probabilities."""
@@ -57,6 +68,17 @@ class Trees:
     def probabilities(self, batch: Batch) -> Probabilities:
         """See Architecture."""
         return self._graph(batch.features)
+
+
+class Net:
+    """A causal net on the tracks of the session's last epochs."""
+
+    def __init__(self, artefact: bytes, *, where: str) -> None:
+        self._graph = Graph(artefact, (WINDOW, TRACK_COUNT), where=where)
+
+    def probabilities(self, batch: Batch) -> Probabilities:
+        """See Architecture."""
+        return self._graph(batch.tracks)
 
 
 class Blend:
@@ -83,8 +105,8 @@ class Blend:
         return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
 
 
-_READS: Final = {"trees": FEATURE_NAMES}
-_KINDS: Final = {"trees": Trees}
+_READS: Final = {"trees": FEATURE_NAMES, "net": TRACK_NAMES}
+_KINDS: Final[Mapping[str, type[Trees] | type[Net]]] = {"trees": Trees, "net": Net}
 
 
 def signature(parts: Sequence[Part]) -> tuple[str, ...]:

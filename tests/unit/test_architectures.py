@@ -4,16 +4,20 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from inference.architectures import Batch, Trees, architecture_of, signature
+from inference.architectures import Batch, Net, Trees, architecture_of, signature
 from inference.context import FEATURE_COUNT, FEATURE_NAMES, night_sessions
 from inference.graph import Graph
 from inference.model import Model
+from inference.tracks import COUNT as TRACK_COUNT
+from inference.tracks import NAMES as TRACK_NAMES
+from inference.tracks import WINDOW, tracks
 from noctis.errors import ModelError
 from registry.manifest import ARTEFACT, Part, Recipe
-from tests.models import graph_of, manifest_of, write_model
+from tests.models import graph_of, manifest_of, shipped_graph, write_model
 from training.golden import made_up_night
 
 TREES = (FEATURE_COUNT,)
+NET = (WINDOW, TRACK_COUNT)
 GRAPHS = {"one.onnx": graph_of(TREES, seed=1), "two.onnx": graph_of(TREES, seed=2)}
 PARTS = (
     Part(kind="trees", file="one.onnx", weight=0.4),
@@ -114,8 +118,41 @@ def test_a_recipe_that_does_not_fit_its_architecture_is_refused(
         manifest_of(architecture=architecture, recipe=recipe)
 
 
-def test_a_signature_names_each_input_once() -> None:
+def test_a_signature_names_what_each_kind_reads_once() -> None:
+    net = Part(kind="net", file="net.onnx")
     assert signature(PARTS) == FEATURE_NAMES
+    assert signature((*PARTS, net, net)) == (*FEATURE_NAMES, *TRACK_NAMES)
+
+
+def test_a_net_is_loaded_and_stages_by_the_tracks_alone(tmp_path: Path) -> None:
+    artefact = graph_of(NET, seed=4)
+    write_model(tmp_path / "net", "n1", {ARTEFACT: artefact}, architecture="net")
+    model = Model.load(tmp_path / "net")
+    assert model.manifest.features == TRACK_NAMES
+    meant = Graph(artefact, NET, where="")(np.stack([tracks(it) for it in SESSIONS]))
+    assert np.array_equal(model.predict(SESSIONS), meant)
+    assert meant.std(axis=0).max() > 0.001
+
+
+def test_trees_and_nets_blend(tmp_path: Path) -> None:
+    graphs = {"trees.onnx": shipped_graph(), "net.onnx": graph_of(NET, seed=4)}
+    parts = (
+        Part(kind="trees", file="trees.onnx", weight=0.4),
+        Part(kind="net", file="net.onnx", weight=0.6),
+    )
+    recipe = Recipe(parts=parts)
+    write_model(tmp_path / "both", "b1", graphs, architecture="blend", recipe=recipe)
+    trees = Graph(graphs["trees.onnx"], TREES, where="")(Batch(SESSIONS).features)
+    net = Graph(graphs["net.onnx"], NET, where="")(Batch(SESSIONS).tracks)
+    meant = trees**0.4 * net**0.6
+    meant /= meant.sum(axis=1, keepdims=True)
+    found = Model.load(tmp_path / "both").predict(SESSIONS)
+    assert np.allclose(found, meant, atol=1e-6)
+
+
+def test_what_a_graph_expects_is_known_before_it_serves() -> None:
+    with pytest.raises(ModelError, match=rf"and \(n, {WINDOW}, {TRACK_COUNT}\) is meant"):
+        Net(graph_of((WINDOW - 1, TRACK_COUNT)), where="n@1: net.onnx")
 
 
 def test_a_blend_is_written_and_loaded_with_all_checks(tmp_path: Path) -> None:
