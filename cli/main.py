@@ -12,6 +12,7 @@ from cli import (
     demo_command,
     erase,
     export,
+    labels,
     model,
     night,
     resend,
@@ -48,6 +49,7 @@ app.add_typer(admin.service, name="service")
 app.add_typer(cluster.app, name="cluster")
 app.add_typer(night.app, name="night")
 app.add_typer(model.app, name="model")
+app.add_typer(labels.app, name="labels")
 app.add_typer(storage.app, name="storage")
 
 

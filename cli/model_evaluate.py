@@ -1,21 +1,26 @@
 """``noctis model evaluate``: a model's stages against reference stages."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table
 
-from cli.local import DEFAULT_VAR, Var
+from cli.labels import Since, Until, utc
+from cli.local import DEFAULT_VAR, Var, opened
 from cli.output import Json, out, print_json, progress
 from evaluation.datasets import Recording, find_nights, load
 from evaluation.document import document
 from evaluation.staging import by_subject, stage_nights
+from evaluation.stored import Held, hold
 from inference.model import DEFAULT_FOLDER
 from noctis.errors import ConfigurationError
 from noctis.settings import Settings
 from noctis.stages import LABELS
+from noctis.storage import devices
+from noctis.storage.engine import Connection
 from registry.manifest import night_in_training, read_manifest
 from registry.store import ALIASES, DEFAULT_NAME, Registry
 
@@ -34,6 +39,11 @@ SHIPPED: Final = "shipped"
 def evaluate(
     *,
     data: Data = None,
+    tenant: Annotated[str | None, typer.Option(help="Rather what is stored of it.")] = None,
+    device: Annotated[str | None, typer.Option(help="With --tenant: of this device.")] = None,
+    since: Since = None,
+    until: Until = None,
+    source: Annotated[str, typer.Option(help="With --tenant: whose labels.")] = "psg",
     version: Version = ALIASES[0],
     name: Name = DEFAULT_NAME,
     jobs: Jobs = 1,
@@ -42,14 +52,33 @@ def evaluate(
 ) -> None:
     """Hold a model's stages against the reference: by default the model that serves.
 
-    Each night goes through the firmware and then, epoch by epoch, through what the live worker
-    does; neither broker nor database is needed.
+    With --data each night goes through the firmware and then, epoch by epoch, through what the
+    live worker does; neither broker nor database is needed. With --tenant what the version
+    said of stored epochs is held against the labels that were imported.
     """
-    if data is None:
-        message = "there is nothing to evaluate on"
-        raise ConfigurationError(message, hint="--data DIR names a folder of nights")
+    if (data is None) == (tenant is None):
+        message = "neither or both of --data and --tenant are given"
+        raise ConfigurationError(
+            message, hint="name a folder of nights, or a tenant with labels"
+        )
     settings = Settings(var=var)
     folder = folder_of(Registry(settings.models, name), version)
+    if data is not None:
+        told = _of_nights(data, folder, settings, jobs)
+    else:
+        with opened(var) as connection:
+            span = (utc(since), utc(until))
+            model = read_manifest(folder).full_name
+            told = _of_stored(
+                tenant or "", connection, device, model=model, source=source, span=span
+            )
+    if json:
+        print_json(told)
+    else:
+        show(told)
+
+
+def _of_nights(data: Path, folder: Path, settings: Settings, jobs: int) -> dict[str, Any]:
     manifest = read_manifest(folder)
     recordings = nights_of(data, settings)
     learnt = [path.name for path in find_nights(data) if night_in_training(path, manifest)]
@@ -59,16 +88,50 @@ def evaluate(
             f"{len(recordings)} nights; it looks better on them than it is"
         )
     tallies = stage_nights(folder, recordings, jobs=jobs, progress=report)
-    told = {
+    return {
         "model": manifest.full_name,
         "nights": len(recordings),
         "in_training": learnt,
         **document(by_subject(recordings, tallies)),
     }
-    if json:
-        print_json(told)
-    else:
-        show(told)
+
+
+def _of_stored(
+    tenant: str,
+    connection: Connection,
+    device: str | None,
+    *,
+    model: str,
+    source: str,
+    span: tuple[datetime | None, datetime | None],
+) -> dict[str, Any]:
+    """Hold a tenant's devices against their labels; a device counts as a subject."""
+    names = [device] if device else [it.name for it in devices.list_of(tenant, connection)]
+    held: dict[str, Held] = {}
+    for at, one in enumerate(names):
+        report("devices with labels", at, len(names))
+        found = hold(
+            tenant, connection, one, model=model, source=source, since=span[0], until=span[1]
+        )
+        if found is not None:
+            held[one] = found
+    if not held:
+        message = f"{tenant} has no label of the source {source} there"
+        raise ConfigurationError(message, hint=f"noctis labels list {tenant} shows what it has")
+    unmatched = sum(it.unmatched for it in held.values())
+    told = document({name: it.tally for name, it in held.items()})
+    if not told["epochs"] + told["unstaged"]:
+        message = f"nothing of {model} is stored where {tenant} has labels"
+        raise ConfigurationError(message, hint="name a --version that served or was replayed")
+    if unmatched:
+        progress(f"{unmatched} labels stand where nothing of {model} is stored")
+    return {
+        "model": model,
+        "tenant": tenant,
+        "source": source,
+        "unmatched": unmatched,
+        **told,
+    }
 
 
 def folder_of(registry: Registry, version: str) -> Path:

@@ -68,6 +68,11 @@ DELETE FROM recordings old
    AND NOT EXISTS (SELECT FROM recordings r WHERE r.device_id = :device
                       AND r.replaced_by = old.id AND r.ended_at >= :before)
 """)
+_LABELS: Final = text("""
+DELETE FROM reference_stages WHERE ctid = ANY(ARRAY(
+  SELECT ctid FROM reference_stages
+   WHERE device_id = :device AND start < :before LIMIT :limit))
+""")
 _LETTERS: Final = text("""
 DELETE FROM dead_letters WHERE tenant = :tenant AND device = :name AND last_seen < :before
 """)
@@ -139,6 +144,7 @@ def step(connection: Connection, due: Due, *, limit: int = disposal.AT_ONCE) -> 
         "epochs_untimed": _UNTIMED,
         "predictions": _PREDICTIONS,
         "recordings": _RECORDINGS,
+        "reference_stages": _LABELS,
         "dead_letters": _LETTERS,
         "runs": _RUNS,
     }

@@ -83,6 +83,7 @@ INSERT INTO recordings (tenant_id, device_id, state, evening, time_zone, started
 SELECT tenant_id, id, 'closed', now(), 'UTC', now(), now(), '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
        0, 0
   FROM devices WHERE id = :device""",
+    "INSERT INTO reference_stages VALUES (:device, 'psg', now(), 1, 'ann', now())",
     "UPDATE recordings SET replaced_by = id, state = 'withdrawn' WHERE device_id = :device",
 )
 

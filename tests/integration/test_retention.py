@@ -15,6 +15,7 @@ from noctis.storage import (
     dead_letters,
     devices,
     disposal,
+    labels,
     predictions,
     retention,
     rolling,
@@ -32,7 +33,15 @@ DAY = timedelta(days=1)
 NOW = datetime.now(UTC).replace(microsecond=0, second=0, minute=0)
 KEPT = 400 * DAY
 ALL = frozenset(range(64))
-TABLES = ("epochs", "epochs_untimed", "predictions", "dead_letters", "runs", "recordings")
+TABLES = (
+    "epochs",
+    "epochs_untimed",
+    "predictions",
+    "dead_letters",
+    "runs",
+    "recordings",
+    "reference_stages",
+)
 
 
 def night(engine: Engine, age: timedelta, stream: int, *, device: str = "bed") -> None:
@@ -51,6 +60,8 @@ def night(engine: Engine, age: timedelta, stream: int, *, device: str = "bed") -
             for n, start in enumerate(starts)
         ]
         predictions.store(connection, model, rows)
+        told = [labels.Label(start, Stage.DEEP) for start in starts]
+        labels.put("home", connection, device, told, source="psg", by="ann")
         payload = bytes([stream])
         dead_letters.put(
             "home", connection, device, topic="", reason="crc", detail="", payload=payload

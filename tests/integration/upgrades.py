@@ -68,6 +68,8 @@ KNOWN: Final[dict[str, Sequence[object]]] = {
     "model_id": (1, 1, 1),
     "predictions.origin": (0, 0, 0),
     "jobs.name": ("upkeep", "sweep", "tidy"),
+    "source": ("psg", "diary", "psg-second"),
+    "reference_stages.stage": (0, 1, 3),
     "recordings.state": ("open", "closed", "withdrawn"),
     "recordings.replaced_by": (None, None, None),
     "retention_days": (None, 200, 400),

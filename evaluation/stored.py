@@ -1,0 +1,100 @@
+"""Stored predictions of a version against stored reference stages, device by device."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.figures import NO_STAGE, Tally, tally, total
+from noctis.epoch import EPOCH_SECONDS
+from noctis.stages import COUNT
+from noctis.storage import labels, predictions
+from noctis.storage.engine import Connection
+from noctis.storage.labels import Label
+from noctis.storage.predictions import Staged
+
+__all__ = ["Held", "hold", "match"]
+
+NEAR: Final = timedelta(seconds=EPOCH_SECONDS / 2)
+PAUSE: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """A device's counts, and how many of its labels no stored prediction stands beside."""
+
+    tally: Tally
+    unmatched: int
+
+
+def hold(
+    tenant: str,
+    connection: Connection,
+    device: str,
+    *,
+    model: str,
+    source: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Held | None:
+    """Hold what ``model``, a ``name@version``, said against a source's labels.
+
+    None where the source has no label with since <= start < until. Raise NotFoundError when
+    the tenant has no such device.
+    """
+    found = labels.read(tenant, connection, device, source, since=since, until=until)
+    held = []
+    for stretch in _stretches(found):
+        staged = predictions.read(
+            tenant,
+            connection,
+            device,
+            stretch[0].start - NEAR,
+            stretch[-1].start + 2 * NEAR,
+            model=model,
+        )
+        held.append(match(stretch, staged))
+    if not held:
+        return None
+    return Held(total([it.tally for it in held]).pooled(), sum(it.unmatched for it in held))
+
+
+def match(stretch: Sequence[Label], staged: Sequence[Staged]) -> Held:
+    """Compare each label with the prediction nearest to it, half an epoch away at most.
+
+    Both: by their start.
+    """
+    reference = np.array([label.stage for label in stretch], np.int8)
+    if not staged:
+        return Held(tally(reference[:0], reference[:0], np.empty((0, COUNT))), len(stretch))
+    places = _seconds([label.start for label in stretch])
+    starts = _seconds([row.epoch_start for row in staged])
+    after = np.minimum(starts.searchsorted(places), len(starts) - 1)
+    before = np.maximum(after - 1, 0)
+    nearest = np.where(
+        np.abs(starts[before] - places) <= np.abs(starts[after] - places), before, after
+    )
+    gap = starts[nearest] - places
+    half = NEAR.total_seconds()
+    found = (-half <= gap) & (gap < half)
+    stages = np.array([NO_STAGE if row.stage is None else row.stage for row in staged], np.int8)
+    chances = np.array([row.probabilities or (np.nan,) * COUNT for row in staged])
+    chosen = nearest[found]
+    counts = tally(reference[found], stages[chosen], chances[chosen])
+    return Held(counts, int((~found).sum()))
+
+
+def _seconds(moments: Sequence[datetime]) -> NDArray[np.float64]:
+    return np.array([moment.timestamp() for moment in moments])
+
+
+def _stretches(found: Sequence[Label]) -> Iterator[Sequence[Label]]:
+    """Yield the labels of one night after the other."""
+    begin = 0
+    for at in range(1, len(found) + 1):
+        if at == len(found) or found[at].start - found[at - 1].start > PAUSE:
+            yield found[begin:at]
+            begin = at
