@@ -6,17 +6,17 @@ from importlib.metadata import version
 from typing import Any, Final
 
 import anyio
-import anyio.to_thread
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api import problems
-from api.checks import DEADLINE_S, Readiness, check_model, probe_broker
+from api.checks import DEADLINE_S, Readiness, probe_broker, probe_model
 from api.deps import Logins, State
 from api.middleware import BodyLimit, Measure
 from api.problems import Problem
 from api.routes import auth, devices, health
 from api.tokens import Keyring
+from inference.serving import Serving
 from noctis import faults
 from noctis.settings import Settings, load
 from noctis.storage.database import Database, ping
@@ -48,10 +48,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or load()
     faults.configure()
     database = Database(settings, application="noctis-api", connections=CONNECTIONS)
+    serving = Serving(settings.models)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with anyio.create_task_group() as group:
+            group.start_soon(serving.run)
+            yield
+            group.cancel_scope.cancel()
         database.close()
 
     app = FastAPI(
@@ -68,7 +72,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         database=database,
         keyring=Keyring(settings.token_keys),
         logins=Logins(database),
-        readiness=_readiness(settings, database),
+        serving=serving,
+        readiness=_readiness(settings, database, serving),
     )
     app.add_middleware(BodyLimit)
     app.add_middleware(Measure)
@@ -80,17 +85,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _readiness(settings: Settings, database: Database) -> Readiness:
+def _readiness(settings: Settings, database: Database, serving: Serving) -> Readiness:
     async def probe_database() -> None:
         await database.call(ping, within_s=DEADLINE_S)
 
-    async def probe_model() -> None:
-        await anyio.to_thread.run_sync(check_model, settings, abandon_on_cancel=True)
-
-    async def probe() -> None:
+    async def probe_its_broker() -> None:
         await probe_broker(settings)
 
-    return Readiness({"database": probe_database, "broker": probe, "model": probe_model})
+    async def probe_its_model() -> str:
+        return await probe_model(serving)
+
+    return Readiness(
+        {"database": probe_database, "broker": probe_its_broker, "model": probe_its_model}
+    )
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -3,22 +3,21 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import anyio
+import anyio.to_thread
 import structlog
 from pydantic import BaseModel, Field
 
-from inference.model import DEFAULT_FOLDER
+from inference.serving import Serving
 from noctis import faults
 from noctis.errors import ModelError, NoctisError
 from noctis.settings import Settings
-from registry.manifest import verify
-from registry.store import CHAMPION, Registry
 
-__all__ = ["DEADLINE_S", "Check", "Readiness", "check_model", "probe_broker"]
+__all__ = ["DEADLINE_S", "Check", "Readiness", "probe_broker", "probe_model"]
 
 DEADLINE_S: Final = 2.0
 FRESH_S: Final = 1.0
@@ -27,7 +26,8 @@ _CONNACK: Final = 0x20
 
 _log = structlog.get_logger(__name__)
 
-Probe = Callable[[], Awaitable[object]]
+Probe = Callable[[], Awaitable[str | None]]
+"""Returns the version of what answers, where it has one; raises where nothing does."""
 
 
 class Check(BaseModel):
@@ -36,6 +36,7 @@ class Check(BaseModel):
     ok: bool
     seconds: float = Field(description="how long the probe took")
     reason: str | None = Field(None, description="why it is not ok")
+    version: str | None = Field(None, description="of the model: which one serves")
 
 
 class ProbeError(NoctisError):
@@ -54,7 +55,7 @@ class Readiness:
     So whoever asks often, with or without a good reason, does not load the dependencies.
     """
 
-    def __init__(self, probes: dict[str, Probe]) -> None:
+    def __init__(self, probes: Mapping[str, Probe]) -> None:
         self.draining = False
         self._probes = probes
         self._lock = anyio.Lock()
@@ -82,19 +83,18 @@ class Readiness:
 
 async def _check(probe: Probe) -> Check:
     started = time.perf_counter()
-    reason = None
+    reason = version = None
     try:
         with anyio.fail_after(DEADLINE_S):
-            await probe()
+            version = await probe()
     except TimeoutError:
         reason = f"no answer within {DEADLINE_S:.0f} s"
     except OSError:
         reason = "cannot be reached"
     except NoctisError as error:
         reason = error.message
-    return Check(
-        ok=reason is None, seconds=round(time.perf_counter() - started, 4), reason=reason
-    )
+    seconds = round(time.perf_counter() - started, 4)
+    return Check(ok=reason is None, seconds=seconds, reason=reason, version=version)
 
 
 async def probe_broker(settings: Settings) -> None:
@@ -121,13 +121,12 @@ async def probe_broker(settings: Settings) -> None:
         raise ProbeError(message)
 
 
-def check_model(settings: Settings) -> None:
-    """Check the files of the model in use; raises ProbeError when one is damaged."""
-    registry = Registry(settings.models)
+async def probe_model(serving: Serving) -> str:
+    """Return which model serves; raises ProbeError where none could be loaded."""
     try:
-        version = registry.resolve(CHAMPION)
-        verify(DEFAULT_FOLDER if version is None else registry.version_folder(version))
+        model = await anyio.to_thread.run_sync(lambda: serving.model, abandon_on_cancel=True)
     except ModelError as error:
         _log.warning("model_not_ready", error=str(error))
         message = "it is missing or damaged; the log says more"
         raise ProbeError(message) from error
+    return model.full_name

@@ -12,12 +12,13 @@ from api.checks import Readiness
 from api.problems import ProblemError
 from api.scopes import APP_SCOPES
 from api.tokens import Keyring, TokenError
+from inference.serving import Serving
 from noctis.errors import IdentityError
 from noctis.identity import Principal, app_username
 from noctis.storage import accounts
 from noctis.storage.database import Database
 
-__all__ = ["Logins", "State", "caller", "database", "keyring", "logins", "readiness"]
+__all__ = ["Logins", "State", "caller", "database", "keyring", "logins", "readiness", "serving"]
 
 HASHERS: Final = 2
 MAX_WAITING: Final = 16
@@ -30,6 +31,7 @@ class State:
     database: Database
     keyring: Keyring
     logins: "Logins"
+    serving: Serving
     readiness: Readiness
 
 
@@ -87,6 +89,11 @@ def keyring(request: Request) -> Keyring:
 def logins(request: Request) -> Logins:
     """Return who may log in."""
     return _state(request).logins
+
+
+def serving(request: Request) -> Serving:
+    """Return what holds the model in use; its ``model`` is the champion of this moment."""
+    return _state(request).serving
 
 
 def readiness(request: Request) -> Readiness:

@@ -3,7 +3,7 @@
 import sys
 from typing import Final
 
-from inference.model import active
+from inference.serving import active
 from inference.worker import CONNECTIONS, KIND, Worker, link_of
 from noctis import faults
 from noctis.errors import ModelError, NoctisError
@@ -35,10 +35,10 @@ def main() -> int:
 
 
 def _serve(settings: Settings) -> int:
-    model = active(settings)
+    serving = active(settings)
     database = Database(settings, application="noctis-inference", connections=CONNECTIONS)
     worker = Worker(
-        link_of(settings), app_link(settings, KIND), database, model, settings.shard_set
+        link_of(settings), app_link(settings, KIND), database, serving, settings.shard_set
     )
     service = Service(
         name="inference",

@@ -1,31 +1,24 @@
-"""The model that serves: loaded, verified, proved on its golden vectors, and hot-swapped."""
+"""A stager: read, verified, and proved on its golden vectors before it says anything."""
 
-import time
 from collections.abc import Mapping
-from math import inf
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
 from inference.architectures import Batch, Sessions, architecture_of, signature
 from inference.context import FEATURE_NAMES, night_sessions
 from noctis import faults
 from noctis.errors import ModelError
-from noctis.settings import Settings
 from noctis.stages import LABELS
-from registry.manifest import Golden, Manifest, read_golden, verify
-from registry.store import DEFAULT_NAME, Registry
+from registry.manifest import Golden, Manifest, golden_in, read_version
 
-__all__ = ["DEFAULT_FOLDER", "ActiveModel", "Model", "active"]
+__all__ = ["DEFAULT_FOLDER", "Model"]
 
 DEFAULT_FOLDER: Final = Path(__file__).parent / "default"
 _RETRAIN: Final = "train the model with this version of Noctis: noctis model train"
-AGAIN_S: Final = 60.0
 _PROBABILITY_TOLERANCE: Final = 1e-4
-_log = structlog.get_logger()
 
 
 class Model:
@@ -42,11 +35,10 @@ class Model:
         Raises ModelError that says what is not.
         """
         faults.point("model.load")
-        manifest = verify(folder)
+        manifest, contents = read_version(folder)
         _check_signature(manifest)
-        contents = {part.file: (folder / part.file).read_bytes() for part in manifest.parts}
         model = cls(manifest, contents)
-        _check_golden(model, read_golden(folder))
+        _check_golden(model, golden_in(contents, folder))
         return model
 
     @property
@@ -70,54 +62,6 @@ class Model:
         ``sessions``: n of them from ``Context.session``; the last epoch of each is staged.
         """
         return self._architecture.probabilities(Batch(sessions))
-
-
-class ActiveModel:
-    """The champion of the registry, or the shipped model while there is no champion.
-
-    ``current`` is cheap enough for every batch: it looks at one file's status and loads only
-    when the alias has moved, or a minute after that failed. Whoever holds the former model
-    finishes on it.
-    """
-
-    def __init__(self, root: Path, name: str = DEFAULT_NAME) -> None:
-        self._registry = Registry(root, name)
-        self._mark = self._look()
-        self._again_at = inf
-        self._model = self._load()
-
-    @property
-    def current(self) -> Model:
-        """The model to use now; a champion that cannot be loaded leaves the former in place."""
-        mark = self._look()
-        if mark != self._mark or time.monotonic() >= self._again_at:
-            self._mark, self._again_at = mark, inf
-            try:
-                self._model = self._load()
-            except (ModelError, OSError) as error:
-                self._again_at = time.monotonic() + AGAIN_S
-                _log.error("model_refused", error=str(error), kept=self._model.full_name)
-            else:
-                _log.info("model_loaded", model=self._model.full_name)
-        return self._model
-
-    def _look(self) -> tuple[int, int] | None:
-        try:
-            status = self._registry.alias_path("champion").stat()
-        except OSError:  # there is none, or its disk is away
-            return None
-        return status.st_ino, status.st_mtime_ns
-
-    def _load(self) -> Model:
-        version = self._registry.resolve("champion")
-        if version is None:
-            return Model.load(DEFAULT_FOLDER)
-        return Model.load(self._registry.version_folder(version))
-
-
-def active(settings: Settings) -> ActiveModel:
-    """Return the model that these settings make active; raise ModelError when it is broken."""
-    return ActiveModel(settings.models)
 
 
 def _check_signature(manifest: Manifest) -> None:

@@ -1,34 +1,117 @@
-"""The model in use, looked after in the background, so that no epoch waits for a reload."""
+"""The model in use: the champion, looked after aside, so that nothing waits for a reload."""
 
+import threading
+import time
+from math import inf
+from pathlib import Path
 from typing import Final
 
 import anyio
 import anyio.to_thread
-from prometheus_client import Gauge
+import structlog
+from prometheus_client import Counter, Gauge
 
-from inference.model import ActiveModel, Model
+from inference.model import DEFAULT_FOLDER, Model
+from noctis.errors import ModelError
+from noctis.settings import Settings
+from registry.store import CHAMPION, DEFAULT_NAME, Registry
 
-__all__ = ["Serving"]
+__all__ = ["Serving", "active"]
 
 LOOK_S: Final = 1.0
+AGAIN_S: Final = 60.0
 
-_in_use = Gauge("noctis_inference_model", "1 for the model in use.", ["model"])
+_ANOTHER: Final = "promote another version, or roll back: noctis model rollback"
+_Mark = tuple[int, int] | None
+_log = structlog.get_logger(__name__)
+_in_use = Gauge(
+    "noctis_inference_model",
+    "Processes that use a model; 0 for the models before it.",
+    ["model"],
+    multiprocess_mode="livesum",
+)
+_refused = Counter(
+    "noctis_inference_model_refused_total", "Champions that did not load; the former serves on."
+)
 
 
 class Serving:
-    """Holds the active model; a new champion is loaded and proved aside, then swapped in."""
+    """Holds the champion of the registry, or the shipped model while there is no champion.
 
-    def __init__(self, source: ActiveModel) -> None:
-        self._source = source
-        self.model: Model = source.current
-        _in_use.labels(self.model.full_name).set(1)
+    A new champion is read, verified, proved on its golden vectors, which warms it up, and then
+    takes the former's place by one assignment: whoever holds the former finishes on it. One
+    that fails is refused and tried again a minute later, or once the alias moves again.
+    """
+
+    def __init__(self, root: Path, name: str = DEFAULT_NAME) -> None:
+        self._registry = Registry(root, name)
+        self._looking = threading.Lock()
+        self._model: Model | None = None
+        self._refusal: Exception | None = None
+        self._mark: _Mark = None
+        self._again_at = -inf
+
+    @property
+    def model(self) -> Model:
+        """The model to use now; the first call loads it. Raises ModelError where none does."""
+        return self._model or self.look()
+
+    def look(self) -> Model:
+        """Return the model to use, after a look at the alias; loads where that has moved.
+
+        It takes one file's status otherwise. Raises ModelError where there is no model yet.
+        """
+        with self._looking:
+            mark = self._alias_mark()
+            if mark != self._mark or time.monotonic() >= self._again_at:
+                self._mark = mark
+                self._reload()
+            if self._model is None:
+                message = f"there is no model to serve: {self._refusal}"
+                raise ModelError(message, hint=_ANOTHER) from self._refusal
+            return self._model
 
     async def run(self) -> None:
         """Look for a new champion once a second."""
         while True:
+            try:
+                await anyio.to_thread.run_sync(self.look)
+            except ModelError as error:
+                _log.warning("no_model", error=str(error))
             await anyio.sleep(LOOK_S)
-            model = await anyio.to_thread.run_sync(lambda: self._source.current)
-            if model is not self.model:
-                _in_use.remove(self.model.full_name)
-                _in_use.labels(model.full_name).set(1)
-                self.model = model
+
+    def _reload(self) -> None:
+        kept = self._model.full_name if self._model else None
+        try:
+            model = self._load()
+        except (ModelError, OSError) as error:
+            self._refusal, self._again_at = error, time.monotonic() + AGAIN_S
+            _refused.inc()
+            _log.error("model_refused", error=str(error), kept=kept)
+            return
+        self._again_at = inf
+        if kept is not None:
+            _in_use.labels(kept).set(0)
+        _in_use.labels(model.full_name).set(1)
+        self._model = model
+        _log.info("model_loaded", model=model.full_name, before=kept)
+
+    def _alias_mark(self) -> _Mark:
+        try:
+            status = self._registry.alias_path(CHAMPION).stat()
+        except OSError:  # there is none, or its disk is away
+            return None
+        return status.st_ino, status.st_mtime_ns
+
+    def _load(self) -> Model:
+        version = self._registry.resolve(CHAMPION)
+        if version is None:
+            return Model.load(DEFAULT_FOLDER)
+        return Model.load(self._registry.version_folder(version))
+
+
+def active(settings: Settings) -> Serving:
+    """Return the model that these settings make active; raise ModelError when it is broken."""
+    serving = Serving(settings.models)
+    serving.look()
+    return serving

@@ -5,7 +5,6 @@ from typing import Final
 
 from inference.history import reader
 from inference.live import Live
-from inference.model import ActiveModel
 from inference.recall import LOOK_S, Recall
 from inference.serving import Serving
 from inference.settler import Settler
@@ -40,10 +39,10 @@ class Worker:
         link: Link,
         apps: Link | None,
         database: Database,
-        model: ActiveModel,
+        serving: Serving,
         shards: frozenset[int],
     ) -> None:
-        self._serving = Serving(model)
+        self._serving = serving
         self._settler = Settler(database, self._serving, shards)
         recall = Recall(reader(database, within_s=LOOK_S))
         self._live = Live(link, shards, self._serving, recall, self._settler.hint, apps=apps)

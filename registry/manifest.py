@@ -6,7 +6,8 @@ A model's folder holds ``manifest.json`` and the files that it lists with their 
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, TypeVar
@@ -29,9 +30,11 @@ __all__ = [
     "Part",
     "Recipe",
     "digest_of",
+    "golden_in",
     "night_in_training",
     "read_golden",
     "read_manifest",
+    "read_version",
     "verify",
 ]
 
@@ -187,26 +190,48 @@ def read_golden(folder: Path) -> Golden:
     return _read(folder / GOLDEN, Golden)
 
 
+def golden_in(contents: Mapping[str, bytes], folder: Path) -> Golden:
+    """Return the golden vectors among a folder's contents, as ``read_golden`` does."""
+    if GOLDEN not in contents:
+        message = f"{folder} has no {GOLDEN}: nothing proves that the model computes right"
+        raise ModelError(message, hint=_ANEW)
+    return _parsed(folder / GOLDEN, contents[GOLDEN], Golden)
+
+
 def verify(folder: Path) -> Manifest:
     """Return the manifest of ``folder`` after the sha256 of every file has been checked.
 
     Raises ModelError when a file is missing, was changed, or is not listed.
     """
+    return read_version(folder)[0]
+
+
+def read_version(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
+    """Return the manifest of ``folder`` and its files: the very bytes that were checked.
+
+    Raises ModelError as ``verify`` does.
+    """
     manifest = read_manifest(folder)
-    present = {entry.name for entry in os.scandir(folder)} - {MANIFEST}
-    for name in sorted(present ^ manifest.files.keys()):
-        state = "is not in its manifest" if name in present else "is missing"
+    listed = manifest.files.keys()
+    _refuse(manifest, folder, _names(folder) - listed, "is not in its manifest")
+    _refuse(manifest, folder, listed - _names(folder), "is missing")
+    _refuse(manifest, folder, {it.file for it in manifest.parts} - listed, "is not listed")
+    contents = {name: _bytes(folder / name) for name in manifest.files}
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    changed = {name for name, digest in digests.items() if digest != manifest.files[name]}
+    _refuse(manifest, folder, changed, "was changed after publication")
+    return manifest, contents
+
+
+def _names(folder: Path) -> set[str]:
+    return {entry.name for entry in os.scandir(folder)} - {MANIFEST}
+
+
+def _refuse(manifest: Manifest, folder: Path, names: AbstractSet[str], state: str) -> None:
+    """Raise ModelError where there is a file of this state."""
+    for name in sorted(names):
         message = f"{manifest.full_name}: {folder / name} {state}"
         raise ModelError(message, hint=_ANEW)
-    for part in manifest.parts:
-        if part.file not in manifest.files:
-            message = f"{manifest.full_name}: its part {part.file} is not in its manifest"
-            raise ModelError(message, hint=_ANEW)
-    for name, digest in manifest.files.items():
-        if digest_of(folder / name) != digest:
-            message = f"{manifest.full_name}: {folder / name} was changed after publication"
-            raise ModelError(message, hint=_ANEW)
-    return manifest
 
 
 def night_in_training(folder: Path, manifest: Manifest) -> bool:
@@ -223,12 +248,21 @@ def _present(folder: Path, names: Sequence[str]) -> Iterable[Path]:
 
 
 def _read(path: Path, kind: type[Kind]) -> Kind:
+    return _parsed(path, _bytes(path), kind)
+
+
+def _bytes(path: Path) -> bytes:
     try:
         faults.point("registry.read")
-        return kind.model_validate_json(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         message = f"cannot read {path}: {error.strerror or error}"
         raise ModelError(message, hint="is this the folder of a model?") from error
+
+
+def _parsed(path: Path, content: bytes, kind: type[Kind]) -> Kind:
+    try:
+        return kind.model_validate_json(content)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
         message = f"{path} is not valid at {where or 'its start'}: {error.errors()[0]['msg']}"

@@ -1,5 +1,7 @@
 """Small models of every architecture: real graphs with random weights, in whole folders."""
 
+import json
+import shutil
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -10,7 +12,15 @@ from onnx import TensorProto, helper, numpy_helper
 
 from inference.architectures import signature
 from inference.model import DEFAULT_FOLDER, Model
-from registry.manifest import ARTEFACT, GOLDEN, MANIFEST, Manifest, Recipe, read_manifest
+from registry.manifest import (
+    ARTEFACT,
+    GOLDEN,
+    MANIFEST,
+    Golden,
+    Manifest,
+    Recipe,
+    read_manifest,
+)
 from training.golden import golden_of
 
 OPSET = 17
@@ -75,3 +85,23 @@ def write_model(
 def shipped_graph() -> bytes:
     """Return the shipped model's graph of trees."""
     return (DEFAULT_FOLDER / ARTEFACT).read_bytes()
+
+
+def copy_of_the_shipped(root: Path, *, version: str | None = None) -> Path:
+    folder = root / (version or "copy")
+    shutil.copytree(DEFAULT_FOLDER, folder)
+    if version is not None:
+        alter_manifest(folder, version=version)
+    return folder
+
+
+def alter_manifest(folder: Path, **fields: object) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps(manifest | fields))
+
+
+def alter_golden(folder: Path, golden: Golden) -> None:
+    content = golden.model_dump_json().encode()
+    (folder / GOLDEN).write_bytes(content)
+    files = json.loads((folder / MANIFEST).read_text())["files"]
+    alter_manifest(folder, files=files | {GOLDEN: sha256(content).hexdigest()})

@@ -27,7 +27,14 @@ from noctis.storage.engine import create, transaction
 from noctis.storage.predictions import Prediction
 from noctis.storage.server import PostgresServer
 from tests.integration.broker_fixtures import eventually
-from tests.integration.inference_fixtures import D1, OTHER, Night, add_devices, store
+from tests.integration.inference_fixtures import (
+    D1,
+    OTHER,
+    Night,
+    add_devices,
+    publish_model,
+    store,
+)
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres]
 
@@ -334,6 +341,15 @@ def test_gunicorn_serves_the_app_factory(
         assert all(
             facade.client.get("/v1/devices", headers=headers).is_success for _ in range(20)
         )
+        publish_model(tmp_path / "var", "next").promote("champion", "next")
+        assert eventually(lambda: models_of(facade) == {"stager@next"}, within_s=20)
+
+
+def models_of(facade: Facade) -> set[str]:
+    """The models that processes name, each asked over a connection of its own."""
+    address = facade.client.base_url.join("/readyz")
+    answers = [httpx.get(address, timeout=15).json() for _ in range(16)]
+    return {answer["checks"]["model"]["version"] for answer in answers}
 
 
 def test_settings_that_make_no_sense_are_named(tmp_path: Path) -> None:

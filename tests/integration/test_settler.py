@@ -10,8 +10,7 @@ from sqlalchemy import Engine, text
 
 from broker.server import MosquittoServer
 from inference import settler as settler_module
-from inference.model import active
-from inference.serving import Serving
+from inference.serving import active
 from inference.settler import Settler
 from noctis.settings import Settings
 from noctis.storage.database import Database
@@ -112,7 +111,7 @@ def test_what_no_live_message_told_of_is_found_by_the_next_look(
     monkeypatch.setattr(settler_module, "LOOK_S", 0.5)
     settings = Settings(var=worker.var, database_url=own_postgres.url)
     there = Database(settings, application="noctis-test", connections=2)
-    settler = Settler(there, Serving(active(settings)), frozenset(range(SHARDS)))
+    settler = Settler(there, active(settings), frozenset(range(SHARDS)))
     night = Night(6)
 
     async def main() -> None:

@@ -18,10 +18,13 @@ from api.middleware import MAX_BODY_BYTES
 from api.problems import MEDIA_TYPE
 from api.scopes import APP_SCOPES
 from api.tokens import AUDIENCE, ISSUER, LIFETIME_S, TYPE, Keyring
+from inference.model import DEFAULT_FOLDER
 from noctis.childproc import free_port
 from noctis.errors import StorageError, StorageUnavailableError
 from noctis.identity import Principal
 from noctis.settings import Settings
+from registry.manifest import read_manifest
+from registry.store import Registry
 
 PHONE = Principal("phone@t1", "t1", frozenset(APP_SCOPES))
 
@@ -80,6 +83,17 @@ def test_readiness_names_what_does_not_answer(app: FastAPI) -> None:
     checks = problem_of(response)["checks"]
     assert {name for name, check in checks.items() if not check["ok"]} == {"broker", "database"}
     assert checks["broker"]["reason"] == "cannot be reached"
+    assert checks["model"]["version"] == read_manifest(DEFAULT_FOLDER).full_name
+
+
+def test_a_facade_without_a_model_says_so_and_not_where_it_lies(
+    settings: Settings, app: FastAPI
+) -> None:
+    Registry(settings.models).alias_path("champion").parent.mkdir(parents=True)
+    Registry(settings.models).alias_path("champion").write_text("gone\n")
+    check = problem_of(ask(app, "GET", "/readyz"))["checks"]["model"]
+    assert check["ok"] is False
+    assert check["reason"] == "it is missing or damaged; the log says more"
 
 
 def test_a_process_that_is_about_to_end_is_not_ready(app: FastAPI) -> None:

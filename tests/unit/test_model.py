@@ -1,5 +1,4 @@
 import json
-import shutil
 from hashlib import sha256
 from pathlib import Path
 
@@ -7,32 +6,12 @@ import numpy as np
 import pytest
 
 from inference.context import FEATURE_NAMES, night_sessions
-from inference.model import DEFAULT_FOLDER, ActiveModel, Model
+from inference.model import DEFAULT_FOLDER, Model
 from noctis.errors import ModelError
 from noctis.features import COUNT, NAMES, dequantise, quantise
 from noctis.stages import LABELS
-from registry.manifest import ARTEFACT, CARD, GOLDEN, MANIFEST, Golden, read_golden
-from registry.store import Registry
-
-
-def copy_of_the_shipped(root: Path, *, version: str | None = None) -> Path:
-    folder = root / (version or "copy")
-    shutil.copytree(DEFAULT_FOLDER, folder)
-    if version is not None:
-        alter_manifest(folder, version=version)
-    return folder
-
-
-def alter_manifest(folder: Path, **fields: object) -> None:
-    manifest = json.loads((folder / MANIFEST).read_text())
-    (folder / MANIFEST).write_text(json.dumps(manifest | fields))
-
-
-def alter_golden(folder: Path, golden: Golden) -> None:
-    content = golden.model_dump_json().encode()
-    (folder / GOLDEN).write_bytes(content)
-    files = json.loads((folder / MANIFEST).read_text())["files"]
-    alter_manifest(folder, files=files | {GOLDEN: sha256(content).hexdigest()})
+from registry.manifest import ARTEFACT, CARD, MANIFEST, read_golden
+from tests.models import alter_golden, alter_manifest, copy_of_the_shipped
 
 
 def shipped_night() -> np.ndarray:
@@ -157,37 +136,3 @@ def test_golden_features_guard_against_another_computation(tmp_path: Path) -> No
 def test_the_golden_night_is_on_the_scale_of_the_schema() -> None:
     rows = shipped_night()
     assert np.isfinite(dequantise(rows[:, :COUNT])).mean() > 0.8
-
-
-def test_the_shipped_model_serves_until_there_is_a_champion(tmp_path: Path) -> None:
-    registry = Registry(tmp_path / "models")
-    active = ActiveModel(tmp_path / "models")
-    shipped = active.current
-    assert shipped.version == Model.load(DEFAULT_FOLDER).version
-    assert active.current is shipped
-    for version in ("v1", "v2"):
-        registry.publish(copy_of_the_shipped(tmp_path, version=version))
-        registry.promote("champion", version)
-        assert active.current.version == version
-        assert active.current is active.current
-    registry.rollback("champion")
-    assert active.current.version == "v1"
-    registry.rollback("champion")
-    assert active.current.version == shipped.version
-    assert ActiveModel(tmp_path / "models").current.version == shipped.version
-
-
-def test_a_champion_that_cannot_be_loaded_leaves_the_former_in_place(tmp_path: Path) -> None:
-    registry = Registry(tmp_path / "models")
-    active = ActiveModel(tmp_path / "models")
-    shipped = active.current
-    folder = copy_of_the_shipped(tmp_path, version="v1")
-    golden = read_golden(folder)
-    golden.probabilities[0][0] += 0.5
-    alter_golden(folder, golden)
-    registry.publish(folder)
-    registry.promote("champion", "v1")
-    assert active.current is shipped
-    registry.publish(copy_of_the_shipped(tmp_path, version="v2"))
-    registry.promote("champion", "v2")
-    assert active.current.version == "v2"
