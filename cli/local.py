@@ -34,11 +34,11 @@ def database_url(var: Path) -> str:
 
 
 @contextmanager
-def opened(var: Path) -> Iterator[Connection]:
+def opened(var: Path, *, seconds: float = SECONDS) -> Iterator[Connection]:
     """Yield a connection in a transaction that is committed when the block ends well."""
     engine = create(database_url(var), application="noctis-cli")
     try:
-        with transaction(engine, seconds=SECONDS) as connection:
+        with transaction(engine, seconds=seconds) as connection:
             yield connection
     finally:
         engine.dispose()

@@ -15,6 +15,7 @@ from cli import (
     labels,
     model,
     night,
+    replay,
     resend,
     retention,
     storage,
@@ -49,6 +50,7 @@ app.add_typer(admin.service, name="service")
 app.add_typer(cluster.app, name="cluster")
 app.add_typer(night.app, name="night")
 app.add_typer(model.app, name="model")
+app.add_typer(replay.app, name="replay")
 app.add_typer(labels.app, name="labels")
 app.add_typer(storage.app, name="storage")
 

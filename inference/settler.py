@@ -13,28 +13,24 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, cast
+from typing import Final
 
 import anyio.to_thread
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from inference.agenda import REACH, Agenda, Hint, Job
-from inference.context import DEPTH, Context
-from inference.contexts import Past
-from inference.history import past_of
+from inference.context import Context
 from inference.model import Model
+from inference.questions import Loaded, answer, ask, load
 from inference.serving import Serving
-from inference.stage import is_stageable, judge
 from noctis import pauses
 from noctis.errors import StorageError
 from noctis.identity import DeviceId
 from noctis.storage import devices, outbox, predictions
 from noctis.storage.database import Connection, Database
 from noctis.storage.errors import NotFoundError
-from noctis.storage.predictions import Prediction, Probabilities, Stretch
+from noctis.storage.predictions import Prediction, Stretch
 
 __all__ = ["Settler"]
 
@@ -62,16 +58,6 @@ _hint_seconds = Histogram(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """A job with the epochs to push into its context, oldest first, and their starts."""
-
-    job: Job
-    context: Context
-    epochs: list[Past]
-    starts: list[datetime | None]
-
-
 class Settler:
     """Settles the stored epochs of some shards; runs for ever, whatever the database does."""
 
@@ -80,7 +66,7 @@ class Settler:
         self._serving = serving
         self._shards = shards
         self._agenda = Agenda()
-        self._contexts: OrderedDict[tuple[int, int], Context] = OrderedDict()
+        self._contexts = OrderedDict[tuple[int, int], Context]()
         self._devices: dict[DeviceId, int] = {}
         self._model_keys: dict[str, int] = {}
         self._look_at = 0.0
@@ -195,21 +181,10 @@ class Settler:
             -1 if each.context.last_seq is None else each.context.last_seq for each in loaded
         ]
 
-    def _load(self, connection: Connection, job: Job) -> _Loaded:
-        """Read a job's epochs, and as many before them as its context lacks."""
-        first, last = job.seqs[0], job.seqs[-1]
-        context = self._contexts.pop((job.device_id, job.stream), None)
-        newest = -1 if context is None else context.last_seq
-        if context is None or newest is None or not 0 < first - newest <= REACH:
-            context, newest, count = Context(), -1, DEPTH + last - first + 1
-        else:
-            count = last - newest
-        found = predictions.context(connection, job.device_id, job.stream, last + 1, count)
-        epochs = past_of(found)
-        begin = next((i for i, it in enumerate(epochs) if it.moment.seq > newest), len(epochs))
-        return _Loaded(job, context, epochs[begin:], list(found.epoch_start[begin:]))
+    def _load(self, connection: Connection, job: Job) -> Loaded:
+        return load(connection, job, self._contexts.pop((job.device_id, job.stream), None))
 
-    def _remember(self, loaded: _Loaded) -> None:
+    def _remember(self, loaded: Loaded) -> None:
         self._contexts[loaded.job.device_id, loaded.job.stream] = loaded.context
         if len(self._contexts) > CONTEXTS:
             self._contexts.popitem(last=False)
@@ -228,26 +203,6 @@ def _seqs(hint: Hint) -> tuple[int, ...]:
     return tuple(range(hint.first, min(hint.last, hint.first + REACH - 1) + 1))
 
 
-def _predict(model: Model, loaded: Sequence[_Loaded]) -> list[Prediction]:
+def _predict(model: Model, loaded: Sequence[Loaded]) -> list[Prediction]:
     """Return the predictions of all jobs' epochs, by one call of the model."""
-    wanted: list[tuple[Job, Past, datetime | None]] = []
-    sessions = []
-    for each in loaded:
-        seqs = set(each.job.seqs)
-        for epoch, start in zip(each.epochs, each.starts, strict=True):
-            each.context.push(epoch.moment, epoch.row)
-            if epoch.moment.seq in seqs:
-                wanted.append((each.job, epoch, start))
-                stageable = is_stageable(epoch.row)
-                sessions.append(each.context.session() if stageable else None)
-    return [
-        Prediction(
-            job.device_id,
-            job.stream,
-            epoch.moment.seq,
-            start,
-            judged.stage,
-            cast("Probabilities | None", judged.probabilities),
-        )
-        for (job, epoch, start), judged in zip(wanted, judge(model, sessions), strict=True)
-    ]
+    return answer(model, [question for each in loaded for question in ask(each)])

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from noctis.epoch import EPOCH_SECONDS
 from noctis.stages import Stage
 from noctis.storage import devices
+from noctis.storage.errors import NotFoundError
 from noctis.storage.marks import UPSERT
 from noctis.storage.models import models
 from noctis.storage.origins import LAST_SERVED, SERVED, Origin
@@ -29,6 +30,7 @@ __all__ = [
     "Staged",
     "Stretch",
     "context",
+    "known_model",
     "model_id",
     "read",
     "store",
@@ -128,6 +130,17 @@ def model_id(connection: Connection, name: str, version: str) -> int:
     )
     made: int = connection.execute(query).scalar_one()
     return made
+
+
+def known_model(connection: Connection, full_name: str) -> int:
+    """Return the key of ``name@version``; raise NotFoundError where it judged nothing yet."""
+    name, _, version = full_name.rpartition("@")
+    query = select(models.c.id).where(models.c.name == name, models.c.version == version)
+    known: int | None = connection.scalar(query)
+    if known is None:
+        message = f"no prediction is stored of {full_name!r}"
+        raise NotFoundError(message, hint="write it as name@version, such as stager@1")
+    return known
 
 
 def store(
