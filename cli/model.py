@@ -8,7 +8,7 @@ import typer
 from rich.markdown import Markdown
 from rich.table import Table
 
-from cli import model_evaluate
+from cli import model_evaluate, model_promote
 from cli.local import DEFAULT_VAR, Var
 from cli.output import Json, out, print_json, progress
 from inference.model import DEFAULT_FOLDER, Model
@@ -21,6 +21,8 @@ __all__ = ["app"]
 
 app: Final = typer.Typer(help="Models: train, promote, roll back.", no_args_is_help=True)
 app.command("evaluate")(model_evaluate.evaluate)
+app.command("compare")(model_promote.compare)
+app.command("promote")(model_promote.promote)
 
 Name = Annotated[str, typer.Option("--name", help="Which model.")]
 AliasOption = Annotated[Alias, typer.Option("--alias", help="Which alias.")]
@@ -64,7 +66,8 @@ def train(
     manifest = training.train(order, Settings(var=var), out=folder, progress=_report)
     _tell(json, _as_json(manifest, []), f"{manifest.full_name}: {_figures(manifest)}")
     if folder is None:
-        progress(f"it serves after: noctis model promote {manifest.version}")
+        command = f"noctis model promote {manifest.version} --approver NAME --data NIGHTS"
+        progress(f"it serves after: {command}")
 
 
 @app.command("list")
@@ -112,24 +115,6 @@ def show(
         print_json(manifest.model_dump(mode="json"))
         return
     out.print(Markdown((folder / CARD).read_text("utf-8")))
-
-
-@app.command()
-def promote(
-    version: Annotated[str, typer.Argument(help="A published version.")],
-    *,
-    alias: AliasOption = "champion",
-    approver: Approver = None,
-    reason: Reason = "",
-    name: Name = DEFAULT_NAME,
-    var: Var = DEFAULT_VAR,
-    json: Json = False,
-) -> None:
-    """Let an alias point at a version; running workers load a new champion at once."""
-    registry = Registry(Settings(var=var).models, name)
-    Model.load(registry.version_folder(version))
-    switch = registry.promote(alias, version, approver=approver, reason=reason)
-    _tell_switch(json, switch)
 
 
 @app.command()

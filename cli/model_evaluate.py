@@ -24,7 +24,7 @@ from noctis.storage.engine import Connection
 from registry.manifest import night_in_training, read_manifest
 from registry.store import ALIASES, DEFAULT_NAME, Registry
 
-__all__ = ["Data", "Jobs", "Version", "evaluate", "folder_of", "nights_of", "report"]
+__all__ = ["SHIPPED", "Jobs", "Name", "evaluate", "folder_of", "nights_of", "report"]
 
 Data = Annotated[
     Path | None,

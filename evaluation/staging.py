@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -66,7 +67,6 @@ def stage_nights(
 
     Raises ModelError when the model is damaged.
     """
-    Model.load(folder)
     work = joblib.Parallel(n_jobs=jobs, return_as="generator")
     tallies: list[Tally] = []
     for one in work(joblib.delayed(_tally)(folder, recording) for recording in recordings):
@@ -76,8 +76,11 @@ def stage_nights(
     return tallies
 
 
+_loaded = lru_cache(maxsize=2)(Model.load)  # once a process, not once a night
+
+
 def _tally(folder: Path, recording: Recording) -> Tally:
-    staging = stage_night(Model.load(folder), recording.rows)
+    staging = stage_night(_loaded(folder), recording.rows)
     return tally(recording.stages, staging.stages, staging.probabilities)
 
 

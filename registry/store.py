@@ -31,6 +31,7 @@ CHAMPION: Final = "champion"
 ALIASES: Final[tuple[Alias, ...]] = get_args(Alias)
 DEFAULT_NAME: Final = "stager"
 LOCK_SECONDS: Final = 10.0
+WHICHEVER: Final = "*"  # no version has that name
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +122,29 @@ class Registry:
             raise ModelError(message, hint="is its disk there, and may we read it?") from error
 
     def promote(
-        self, alias: Alias, version: str, *, approver: str | None = None, reason: str = ""
+        self,
+        alias: Alias,
+        version: str,
+        *,
+        approver: str | None = None,
+        reason: str = "",
+        expected: str | None = WHICHEVER,
     ) -> Switch:
-        """Let ``alias`` point at ``version``, whose files are verified first."""
+        """Let ``alias`` point at ``version``, whose files are verified first.
+
+        Raises ModelError when it points at something else than was ``expected`` meanwhile.
+        """
         if alias not in ALIASES:
             message = f"{alias!r} is no alias"
             raise ModelError(message, hint=f"one of {', '.join(ALIASES)}")
         verify(self.version_folder(version))
         with self._locked():
+            current = self.resolve(alias)
+            if expected not in {WHICHEVER, current}:
+                message = f"{alias} has moved meanwhile, to {current or 'nothing'}"
+                raise ModelError(message, hint="compare with the model that serves now")
             return self._switch(
-                Switch(_now(), "promote", alias, version, self.resolve(alias), approver, reason)
+                Switch(_now(), "promote", alias, version, current, approver, reason)
             )
 
     def rollback(

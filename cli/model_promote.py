@@ -1,0 +1,200 @@
+"""``noctis model compare`` and ``promote``: what may serve in place of what serves now."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.table import Table
+
+from cli.local import DEFAULT_VAR, Var
+from cli.model_evaluate import SHIPPED, Jobs, Name, folder_of, nights_of, report
+from cli.output import Json, out, print_json, progress
+from evaluation import comparison
+from evaluation.comparison import Report, Side
+from evaluation.gate import Limits
+from inference.model import Model
+from noctis.errors import ConfigurationError, ModelError
+from noctis.settings import Settings
+from registry.manifest import MANIFEST, digest_of, read_manifest
+from registry.store import CHAMPION, DEFAULT_NAME, Alias, Registry
+
+__all__ = ["compare", "promote"]
+
+Which = "A version, an alias, or 'shipped'."
+Latency = Annotated[
+    float,
+    typer.Option("--latency-ratio", help="How many times as long an epoch may take.", min=1),
+]
+_LATENCY: Final = Limits().latency_ratio
+
+
+def compare(
+    candidate: Annotated[str, typer.Argument(help=Which)],
+    baseline: Annotated[str, typer.Argument(help=Which)] = CHAMPION,
+    *,
+    data: Annotated[Path, typer.Option(help="Folder of nights.", exists=True, file_okay=False)],
+    latency: Latency = _LATENCY,
+    file: Annotated[
+        Path | None, typer.Option("--out", help="Write the report here too, for promote.")
+    ] = None,
+    name: Name = DEFAULT_NAME,
+    jobs: Jobs = 1,
+    var: Var = DEFAULT_VAR,
+    json: Json = False,
+) -> None:
+    """Compare two models on nights that neither has learnt from, as promote does."""
+    settings = Settings(var=var)
+    registry = Registry(settings.models, name)
+    folders = (folder_of(registry, candidate), folder_of(registry, baseline))
+    made = _compared(folders, data, settings, latency=latency, jobs=jobs)
+    if file is not None:
+        _write(made, file)
+    if json:
+        print_json(made.model_dump(mode="json"))
+    else:
+        _show(made)
+    if not made.decision.is_promotable:
+        raise typer.Exit(1)
+
+
+def promote(
+    version: Annotated[str, typer.Argument(help="A published version.")],
+    *,
+    alias: Annotated[Alias, typer.Option("--alias", help="Which alias.")] = CHAMPION,
+    approver: Annotated[str | None, typer.Option(help="Who answers for the switch.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Nights to compare on.", exists=True, file_okay=False),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--report", help="Rather what compare --out wrote.")
+    ] = None,
+    override: Annotated[
+        str, typer.Option(help="Promote whatever the gate says, for this reason.")
+    ] = "",
+    reason: Annotated[str, typer.Option(help="Why, for the history.")] = "",
+    latency: Latency = _LATENCY,
+    name: Name = DEFAULT_NAME,
+    jobs: Jobs = 1,
+    var: Var = DEFAULT_VAR,
+    json: Json = False,
+) -> None:
+    """Let a version serve that holds its own against the one that does, with an approver.
+
+    Running workers load a new champion at once. Other aliases take any version.
+    """
+    settings = Settings(var=var)
+    registry = Registry(settings.models, name)
+    folder = registry.version_folder(version)
+    Model.load(folder)
+    if alias != CHAMPION:
+        switch = registry.promote(alias, version, approver=approver, reason=reason)
+    else:
+        _check_approver(approver)
+        serving = registry.resolve(CHAMPION)
+        folders = (folder, folder_of(registry, serving or SHIPPED))
+        made = None
+        if file is not None:
+            made = _given(file, folders)
+        elif data is not None:
+            made = _compared(folders, data, settings, latency=latency, jobs=jobs)
+        words = _words(made, override, reason)
+        if made is not None:
+            _write(made, registry.folder / "reports" / f"{made.sha256}.json")
+        switch = registry.promote(
+            CHAMPION, version, approver=approver, reason=words, expected=serving
+        )
+    if json:
+        print_json(switch.as_json())
+    else:
+        out.print(f"{switch.alias}: {switch.previous or SHIPPED} → {switch.version}")
+        progress(switch.reason)
+
+
+def _check_approver(approver: str | None) -> None:
+    if not (approver or "").strip():
+        message = "a champion needs somebody who answers for it"
+        raise ConfigurationError(message, hint="--approver NAME")
+
+
+def _compared(
+    folders: tuple[Path, Path], data: Path, settings: Settings, *, latency: float, jobs: int
+) -> Report:
+    made = comparison.compare(
+        *folders,
+        nights_of(data, settings),
+        limits=Limits(latency_ratio=latency),
+        jobs=jobs,
+        progress=report,
+    )
+    for one in made.left_out:
+        progress(f"left out: night {one.night}, {one.reason}")
+    return made
+
+
+def _given(file: Path, folders: tuple[Path, Path]) -> Report:
+    """Return a report from a file; raise ModelError where it is not on these two models."""
+    made = comparison.read_report(file)
+    for side, folder in zip((made.candidate, made.baseline), folders, strict=True):
+        if side.manifest != digest_of(folder / MANIFEST):
+            meant = read_manifest(folder).full_name
+            message = f"{file} is on {side.model}, not on {meant} as it is here"
+            raise ModelError(message, hint="compare the version with the one that serves now")
+    if made.limits != Limits(latency_ratio=made.limits.latency_ratio):
+        message = f"{file} was made with other limits than the gate's"
+        raise ModelError(message, hint="compare the models anew")
+    return made
+
+
+def _words(made: Report | None, override: str, reason: str) -> str:
+    """Return what the history is told; raise ModelError where the gate says no."""
+    if made is None:
+        if not override:
+            message = (
+                "nothing shows that this version holds its own against the one that serves"
+            )
+            raise ModelError(message, hint="--data DIR compares them, --report FILE tells how")
+        return "; ".join(filter(None, (reason, f"override: {override}", "not compared")))
+    told = made.decision
+    if told.reasons and not override:
+        message = f"{made.candidate.model} is not promoted: {'; '.join(told.reasons)}"
+        raise ModelError(message, hint="train a better one, or --override REASON")
+    parts = [reason, f"override: {override}" if override else "", *told.reasons]
+    summary = f"{told.verdict} to {made.baseline.model} on {told.subjects} subjects"
+    return "; ".join(filter(None, (*parts, summary, f"report {made.sha256}")))
+
+
+def _write(made: Report, file: Path) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(made.model_dump_json() + "\n", "utf-8")
+    except OSError as error:
+        message = f"{file} cannot be written: {error.strerror}"
+        raise ConfigurationError(message, hint="is its folder there, and ours?") from error
+
+
+def _show(made: Report) -> None:
+    told = made.decision
+    table = Table("", "kappa", "95 %", "macro-F1", "calibration error", box=None)
+    for side in (made.candidate, made.baseline):
+        table.add_row(side.model, *_figures(side))
+    out.print(table)
+    if told.kappa_difference is not None and told.kappa_interval is not None:
+        low, high = told.kappa_interval
+        out.print(
+            f"difference of kappa {told.kappa_difference:+.3f} (95 %: {low:+.3f} to "
+            f"{high:+.3f}) on {told.subjects} subjects; "
+            f"an epoch takes {told.latency_ratio:.2f} times as long"
+        )
+    out.print(f"the candidate is {told.verdict}" if told.kappa_interval else told.verdict)
+    for reason in told.reasons:
+        out.print(f"against it: {reason}")
+
+
+def _figures(side: Side) -> tuple[str, ...]:
+    names = ("kappa", "macro_f1", "calibration_error")
+    if not side.figures:
+        return ("-",) * 4
+    kappa, f1, calibration = (f"{side.figures[name]:.3f}" for name in names)
+    low, high = side.figures["kappa_interval"]
+    return kappa, f"{low:.3f} to {high:.3f}", f1, calibration
