@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 from zlib import crc32
 
 from noctis.errors import FrameError
@@ -15,7 +16,8 @@ __all__ = [
     "AckRange",
     "decode_ack",
     "encode_ack",
-    "encode_ranges",
+    "join_ranges",
+    "pack_range",
 ]
 
 VERSION = 1
@@ -42,13 +44,18 @@ class Ack:
 
 def encode_ack(ack: Ack) -> bytes:
     """Return the bytes of an acknowledgement of at most 255 ranges."""
-    return encode_ranges(ack.stream, [(it.first, it.count, it.code) for it in ack.ranges])
+    return join_ranges(
+        ack.stream, [pack_range(it.first, it.count, it.code) for it in ack.ranges]
+    )
 
 
-def encode_ranges(stream: int, ranges: Sequence[tuple[int, int, int]]) -> bytes:
-    """Return the bytes of an acknowledgement of at most 255 ranges (first, count, code)."""
-    parts = [_RANGE.pack(*it) for it in ranges]
-    body = b"".join([_HEAD.pack(VERSION, len(parts), stream), *parts])
+pack_range: Final = _RANGE.pack
+"""Returns the bytes of one range: (first, count, code)."""
+
+
+def join_ranges(stream: int, ranges: Sequence[bytes]) -> bytes:
+    """Return the bytes of an acknowledgement of at most 255 packed ranges."""
+    body = _HEAD.pack(VERSION, len(ranges), stream) + b"".join(ranges)
     return body + _CRC32.pack(crc32(body))
 
 

@@ -14,6 +14,7 @@ from noctis.mqtt_link import Message
 __all__ = ["PacketError", "Reader", "pubacks", "publishes"]
 
 _PUBLISH: Final = 0x30
+_SHORT: Final = struct.Struct(">BBH")
 _PUBACK: Final = struct.Struct(">HH")
 _PUBACK_HEAD: Final = 0x4002  # the same in MQTT 5, where no reason code says success
 _HEADER_BYTES: Final = 2
@@ -37,12 +38,7 @@ def publishes(messages: Iterable[tuple[str, bytes]], *, version: int) -> bytes:
     for topic, payload in messages:
         name = topic.encode()
         length = 2 + len(name) + len(properties) + len(payload)
-        parts += [
-            bytes([_PUBLISH, *_variable(length), *len(name).to_bytes(2, "big")]),
-            name,
-            properties,
-            payload,
-        ]
+        parts += [_head(length, len(name)), name, properties, payload]
     return b"".join(parts)
 
 
@@ -107,6 +103,12 @@ def _read_variable(data: bytes, start: int) -> tuple[int, int]:
             return value, start + index + 1
     message = "a packet's length takes more than four bytes"
     raise PacketError(message)
+
+
+def _head(length: int, name: int) -> bytes:
+    if length < _MORE:
+        return _SHORT.pack(_PUBLISH, length, name)
+    return bytes([_PUBLISH, *_variable(length), *name.to_bytes(2, "big")])
 
 
 def _variable(value: int) -> Iterable[int]:

@@ -1,6 +1,7 @@
 """Run a service: one loop, one task group, an orderly end, and what monitors want to know."""
 
 import asyncio
+import gc
 import signal
 import sys
 import threading
@@ -21,6 +22,10 @@ __all__ = ["Service", "run", "serve"]
 
 _log = structlog.get_logger(__name__)
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_COLLECTED_AFTER: Final = (50_000, 20, 100)
+"""Objects made before the collector looks for circles among the young, and how many times it
+does so before it looks among the older. Little of ours is circular, and at Python's own 700 a
+service that remembers 50,000 devices spends a third of its time looking through them."""
 REQUEST_S: Final = 5.0
 """What a monitor may take to say what it wants, and to read the answer."""
 
@@ -51,6 +56,8 @@ def run(service: Service, *, metrics_port: int = 0, metrics_host: str = "127.0.0
     part of the service fail is raised as an ExceptionGroup.
     """
     endpoint = None if metrics_port == 0 else _Endpoint(service, (metrics_host, metrics_port))
+    gc.freeze()  # what was imported stays
+    gc.set_threshold(*_COLLECTED_AFTER)
     try:
         uvloop.run(_supervise(service))
     finally:

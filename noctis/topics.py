@@ -83,7 +83,7 @@ def parse_up(topic: str) -> UpTopic:
 
 def ack(device: DeviceId) -> str:
     """Return the topic of the ingestor's acknowledgements to a device."""
-    return f"{ROOT}/down/{device}/ack"
+    return f"{ROOT}/down/{device.tenant}/{device.device}/ack"
 
 
 def command(device: DeviceId) -> str:

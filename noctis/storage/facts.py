@@ -138,7 +138,8 @@ SELECT array_agg(device_id), array_agg(tenant_id), array_agg(kept), array_agg(re
                coalesce((SELECT min(x.run_seq) FROM runs x
                           WHERE x.device_id = d.id AND x.stream = w.stream
                             AND x.run_seq > w.run_seq), 9223372036854775807) AS next_run
-          FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::bigint[]) WITH ORDINALITY
+          FROM unnest(string_to_array(%b::text, ' '), string_to_array(%b::text, ' '),
+                      %b::bigint[], %b::bigint[]) WITH ORDINALITY
                AS w(tenant, device, stream, run_seq, place)
           LEFT JOIN tenants t ON t.name = w.tenant
           LEFT JOIN LATERAL (SELECT * FROM devices
@@ -167,8 +168,8 @@ ON CONFLICT DO NOTHING
 def _look(connection: Connection, keys: Keys, kept: timedelta) -> Facts:
     asked = [
         kept // timedelta(microseconds=1),
-        [it.tenant for it in keys.devices],
-        [it.device for it in keys.devices],
+        " ".join([it.tenant for it in keys.devices]),  # names hold no spaces
+        " ".join([it.device for it in keys.devices]),
         array(keys.stream, "bigint"),
         array(keys.run_seq, "bigint"),
     ]
