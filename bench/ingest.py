@@ -41,7 +41,7 @@ class Scale:
     many: int
 
 
-FULL: Final = Scale(rounds=5, live=30_000, backlog=5_000, peers=10_000, many=50_000)
+FULL: Final = Scale(rounds=5, live=30_000, backlog=5_000, peers=30_000, many=50_000)
 QUICK: Final = Scale(rounds=2, live=10_000, backlog=2_000, peers=3_000, many=5_000)
 
 
@@ -75,7 +75,7 @@ def measure(scale: Scale) -> dict[str, Any]:
         "live_vs_c_subscriber": median(to_subscriber),
         "live_per_second": live.told()["per_second"]["ingestor"]["median"],
         "backlog_vs_copy": median(to_copy),
-        "vs_peers": beside.ratios,
+        "vs_peers": beside.keyed,
         "lost": sent - distinct,
         "duplicates": stored - distinct,
         "cost_of_many_devices": {

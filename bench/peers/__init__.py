@@ -1,8 +1,9 @@
 """The peers: what else people bring MQTT into PostgreSQL with, on the same servers and loads.
 
-Each takes the topics with QoS 1 and stores topic and payload, or the payload alone, in a table
-without a key: less than the ingestor does, which decodes, checks, knows its devices, stores
-each epoch once and tells its device. Each has a folder of its own below build/bench.
+Each takes the topics with QoS 1 and stores topic and payload, or the payload alone, under a key
+that keeps what is delivered twice stored once: less than the ingestor does, which decodes,
+checks, knows its devices, compares and tells its device. Each has a folder of its own below
+build/bench. One is measured without the key, too.
 """
 
 import time
@@ -14,7 +15,7 @@ from typing import Any, Final
 
 from bench.load import Fleet, Load
 from bench.native import Publisher
-from bench.peers.install import PEERS, Peer, UnavailableError
+from bench.peers.install import KEYLESS, PEERS, Peer, UnavailableError
 from bench.rounds import Runs, bind
 from bench.stage import PEER, Stage, say
 from noctis.childproc import Child
@@ -23,10 +24,13 @@ from noctis.errors import ProcessError
 __all__ = ["Beside", "measure"]
 
 TABLE: Final = """
-CREATE TABLE IF NOT EXISTS peer_frames (
-    topic text, payload bytea NOT NULL, received_at timestamptz NOT NULL DEFAULT now()
+CREATE TABLE peer_frames (
+    topic text, payload bytea NOT NULL, received_at timestamptz NOT NULL DEFAULT now(){key}
 )
 """
+KEY: Final = """,
+    epoch bytea GENERATED ALWAYS AS (substr(payload, 5, 16)) STORED PRIMARY KEY"""
+"""Stream, run and number of a frame's first epoch."""
 READY_S: Final = 45.0
 DONE_S: Final = 120.0
 OUTAGE_S: Final = 3.0
@@ -54,10 +58,16 @@ class Beside:
         }
 
     @property
+    def keyed(self) -> dict[str, float | None]:
+        """The ratios to those that store under a key."""
+        return {name: it for name, it in self.ratios.items() if name not in KEYLESS}
+
+    @property
     def told(self) -> dict[str, Any]:
         """Return all of it for people."""
         return {
             "ingestor_per_second": round(median(self.ingestor.rates["ingestor"])),
+            "ratio_to_keyless": {name: self.ratios[name] for name in KEYLESS},
             "per_second": {name: round(median(it)) for name, it in self.rates.items()},
             "lost_in_an_outage_of_the_database": self.outages,
         }
@@ -65,7 +75,6 @@ class Beside:
 
 def measure(stage: Stage, fleet: Fleet, warm: Fleet, *, messages: int, rounds: int) -> Beside:
     """Let the ingestor and each peer that can be set up take the same loads, in turns."""
-    stage.run(TABLE)
     beside = Beside(Runs(bound=bind(stage, fleet)))
     first = fleet.load(fleet.devices)  # stored by the peers alone
     peers = _installed(stage)
@@ -97,6 +106,8 @@ def _installed(stage: Stage) -> Mapping[str, Peer]:
 @contextmanager
 def _running(stage: Stage, peer: Peer, warm: Load) -> Iterator[Child]:
     """Run a peer whose subscription is proved by what it stores; then empty the table."""
+    stage.run("DROP TABLE IF EXISTS peer_frames")
+    stage.run(TABLE.format(key=KEY if peer.keyed else ""))
     child = _start(stage, peer)
     try:
         deadline = time.monotonic() + READY_S
@@ -112,7 +123,6 @@ def _running(stage: Stage, peer: Peer, warm: Load) -> Iterator[Child]:
     finally:
         child.stop()
         stage.forget(PEER)
-        stage.run("TRUNCATE peer_frames")
 
 
 def _taken(stage: Stage, load: Load) -> float:

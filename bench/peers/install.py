@@ -16,7 +16,7 @@ from noctis import topics
 from noctis.childproc import free_port
 from noctis.errors import NoctisError
 
-__all__ = ["PEERS", "Peer", "UnavailableError"]
+__all__ = ["KEYLESS", "PEERS", "Peer", "UnavailableError"]
 
 HERE: Final = Path(__file__).parent
 TOPIC: Final = f"{topics.ROOT}/up/#"
@@ -33,6 +33,7 @@ class Peer:
 
     command: Sequence[str]
     environment: Mapping[str, str]
+    keyed: bool = True
 
 
 def _paho(stage: Stage) -> Peer:
@@ -40,7 +41,7 @@ def _paho(stage: Stage) -> Peer:
     return Peer([sys.executable, script, *_arguments(stage)], dict(os.environ))
 
 
-def _mq_bridge(stage: Stage) -> Peer:
+def _mq_bridge(stage: Stage, *, keyed: bool = True) -> Peer:
     folder = BUILT / "mq-bridge"
     python = folder / "bin" / "python"
     if not (folder / "installed").exists():
@@ -51,7 +52,9 @@ def _mq_bridge(stage: Stage) -> Peer:
         )
         (folder / "installed").touch()
     script = str(HERE / "mq_bridge_route.py")
-    return Peer([str(python), script, *_arguments(stage)], dict(os.environ))
+    insert = "INSERT INTO peer_frames (payload) VALUES ($1) ON CONFLICT DO NOTHING"
+    command = [str(python), script, *_arguments(stage), *[insert][:keyed]]
+    return Peer(command, dict(os.environ), keyed)
 
 
 def _node_red(stage: Stage) -> Peer:
@@ -84,7 +87,10 @@ PEERS: Final[Mapping[str, Callable[[Stage], Peer]]] = {
     "mq_bridge": _mq_bridge,
     "node_red": _node_red,
     "paho_executemany": _paho,
+    "mq_bridge_keyless": lambda stage: _mq_bridge(stage, keyed=False),
 }
+KEYLESS: Final = ("mq_bridge_keyless",)
+"""Those that store what is delivered twice twice: measured to tell what the key costs."""
 
 
 def _arguments(stage: Stage) -> list[str]:

@@ -1,13 +1,16 @@
 """The peer mq-bridge, run by a Python of its own: MQTT into PostgreSQL, acknowledged after.
 
-mq_bridge_route.py BROKER_PORT USER PASSWORD DATABASE_URL TOPIC
+mq_bridge_route.py BROKER_PORT USER PASSWORD DATABASE_URL TOPIC [INSERT]
 """
 
 import sys
 
 from mq_bridge import Route
 
-port, user, password, database, topic = sys.argv[1:]
+port, user, password, database, topic, *insert = sys.argv[1:]
+table: dict[str, object] = {"url": database, "table": "peer_frames", "max_connections": 4}
+if insert:
+    table["insert_query"] = insert[0]
 Route.from_config(
     {
         "input": {
@@ -25,7 +28,7 @@ Route.from_config(
                 "delayed_ack": False,
             }
         },
-        "output": {"sqlx": {"url": database, "table": "peer_frames", "max_connections": 4}},
+        "output": {"sqlx": table},
         "batch_size": 2000,
         "concurrency": 2,
     }

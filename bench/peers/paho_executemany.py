@@ -17,7 +17,9 @@ from paho.mqtt.properties import Properties
 
 BATCH: Final = 2000
 HEAD: Final = struct.Struct("<BBBBQII")
-INSERT: Final = "INSERT INTO peer_frames (topic, payload, received_at) VALUES (%s, %s, %s)"
+INSERT: Final = """
+INSERT INTO peer_frames (topic, payload, received_at) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING
+"""
 
 
 def main() -> None:
