@@ -56,8 +56,6 @@ def run(service: Service, *, metrics_port: int = 0, metrics_host: str = "127.0.0
     part of the service fail is raised as an ExceptionGroup.
     """
     endpoint = None if metrics_port == 0 else _Endpoint(service, (metrics_host, metrics_port))
-    gc.freeze()  # what was imported stays
-    gc.set_threshold(*_COLLECTED_AFTER)
     try:
         uvloop.run(_supervise(service))
     finally:
@@ -66,10 +64,12 @@ def run(service: Service, *, metrics_port: int = 0, metrics_host: str = "127.0.0
 
 
 def serve(service: Service, *, metrics_port: int = 0) -> int:
-    """Run as ``run`` does, tell on stderr which part failed, and return the exit code.
+    """Run as a process's only work, tell on stderr which part failed, return the exit code.
 
     What is no NoctisError is raised.
     """
+    gc.freeze()  # what was imported stays
+    gc.set_threshold(*_COLLECTED_AFTER)
     failures: list[str] = []
     try:
         run(service, metrics_port=metrics_port)
