@@ -32,7 +32,7 @@ from noctis.storage import accounts, devices, tenants
 from noctis.storage.engine import transaction
 from noctis.telemetry import configure_logging
 
-__all__ = ["Row", "main", "measure"]
+__all__ = ["APP", "PROBE", "TENANT", "Probe", "Row", "enrol", "fleet_of", "main", "measure"]
 
 TENANT: Final = "bench"
 APP: Final = "phone"
@@ -110,13 +110,13 @@ def measure(*, count: int, seconds: float) -> dict[str, Any]:
         folder = Path(name)
         folder.chmod(0o755)
         with Platform(folder, api_port=free_port()) as platform:
-            passwords = _enrol(platform, count)
+            passwords = enrol(platform, count)
             host, port = platform.broker_address
             with (
                 Witness(host, port, app=APP, tenant=TENANT, password=passwords[APP]) as app,
                 Probe(host, port, passwords[PROBE]) as probe,
             ):
-                fleet = platform.add_device("fleet", _fleet(folder, count), password="")
+                fleet = platform.add_device("fleet", fleet_of(folder, count), password="")
                 time.sleep(seconds)
                 fleet.stop()
                 time.sleep(1.0)
@@ -136,7 +136,8 @@ class _Waits(list[float]):
     published = 0
 
 
-def _enrol(platform: Platform, count: int) -> dict[str, str]:
+def enrol(platform: Platform, count: int) -> dict[str, str]:
+    """Enrol devices, an app and the probe; return everybody's password."""
     ids = [DeviceId(TENANT, f"bed-{n:04d}") for n in range(1, count + 1)]
     passwords = {name: secrets.token_urlsafe(18) for name in (APP, PROBE, *map(str, ids))}
     with transaction(platform.engine, seconds=60) as connection:
@@ -153,7 +154,8 @@ def _enrol(platform: Platform, count: int) -> dict[str, str]:
     return passwords
 
 
-def _fleet(folder: Path, count: int) -> list[str]:
+def fleet_of(folder: Path, count: int) -> list[str]:
+    """Return the arguments of a program that is so many devices at real-time pace."""
     return [
         *("--tenant", TENANT, "--device", "bed", "--devices", str(count)),
         *("--password-file", str(folder / "passwords")),

@@ -23,13 +23,15 @@ Key = tuple[int, int]
 class Witness:
     """Subscribes to a tenant's live stages with an app's account, from entry to exit.
 
-    ``arrivals`` maps (stream, seq) to the wall-clock time, in seconds, of the first receipt.
+    ``arrivals`` maps (stream, seq) to the wall-clock time, in seconds, of the first receipt,
+    ``models`` to the model that the stage names.
     """
 
     def __init__(self, host: str, port: int, *, app: str, tenant: str, password: str) -> None:
         user = app_username(app, tenant)
         self._filter = topics.stages(tenant)
         self._arrivals: dict[Key, float] = {}
+        self.models: dict[Key, str] = {}
         self._subscribed = threading.Event()
         self._address = (host, port)
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=user)
@@ -75,4 +77,6 @@ class Witness:
         if message.retain:
             return
         content = json.loads(message.payload)
-        self._arrivals.setdefault((int(content["stream"], 16), content["seq"]), now)
+        key = int(content["stream"], 16), content["seq"]
+        self._arrivals.setdefault(key, now)
+        self.models.setdefault(key, content["model"])

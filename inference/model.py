@@ -61,7 +61,11 @@ class Model:
 
         ``sessions``: n of them from ``Context.session``; the last epoch of each is staged.
         """
-        return self._architecture.probabilities(Batch(sessions))
+        return self.judge(Batch(sessions))
+
+    def judge(self, batch: Batch) -> NDArray[np.float32]:
+        """Return the probabilities, as ``predict`` does, of sessions read before."""
+        return self._architecture.probabilities(batch)
 
 
 def _check_signature(manifest: Manifest) -> None:
@@ -77,10 +81,10 @@ def _check_signature(manifest: Manifest) -> None:
 
 def _check_golden(model: Model, golden: Golden) -> None:
     rows = np.column_stack((golden.codes, golden.in_bed)).astype(np.int16)
-    sessions = night_sessions(rows, golden.rows)
+    batch = Batch(night_sessions(rows, golden.rows))
     if golden.features is not None:
-        _check_features(model, Batch(sessions).features, _table(golden.features))
-    difference = np.abs(model.predict(sessions) - _table(golden.probabilities)).max()
+        _check_features(model, batch.features, _table(golden.features))
+    difference = np.abs(model.judge(batch) - _table(golden.probabilities)).max()
     if not difference <= _PROBABILITY_TOLERANCE:
         message = f"{model.full_name} misses its golden vectors by {difference:.2g}"
         raise ModelError(message, hint=_RETRAIN)

@@ -78,7 +78,7 @@ POINTS: Final[Mapping[Name, str]] = MappingProxyType(
         "mqtt.probe": "before the facade asks whether the broker is there",
         "ingestor.committed": "after a batch's COMMIT, before devices and broker hear of it",
         "registry.read": "before a file of the model registry is read",
-        "registry.write": "before a file of the model registry is written",
+        "registry.write": "before each step (write, flush, rename) of a write to the registry",
         "model.load": "before a model is loaded",
         "process.start": "before a child process (Mosquitto, PostgreSQL, a service) is started",
     }

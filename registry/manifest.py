@@ -207,11 +207,12 @@ def verify(folder: Path) -> Manifest:
 
 
 def read_version(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
-    """Return the manifest of ``folder`` and its files: the very bytes that were checked.
+    """Return the manifest of ``folder`` and all its files: the very bytes that were checked.
 
     Raises ModelError as ``verify`` does.
     """
-    manifest = read_manifest(folder)
+    raw = _bytes(folder / MANIFEST)
+    manifest = _parsed(folder / MANIFEST, raw, Manifest)
     listed = manifest.files.keys()
     _refuse(manifest, folder, _names(folder) - listed, "is not in its manifest")
     _refuse(manifest, folder, listed - _names(folder), "is missing")
@@ -220,7 +221,7 @@ def read_version(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     changed = {name for name, digest in digests.items() if digest != manifest.files[name]}
     _refuse(manifest, folder, changed, "was changed after publication")
-    return manifest, contents
+    return manifest, {**contents, MANIFEST: raw}
 
 
 def _names(folder: Path) -> set[str]:

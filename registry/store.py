@@ -8,7 +8,6 @@
 """
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -22,7 +21,8 @@ from filelock import FileLock, Timeout
 
 from noctis import faults
 from noctis.errors import ModelError
-from registry.manifest import Manifest, read_manifest, verify
+from registry import disk
+from registry.manifest import Manifest, read_manifest, read_version, verify
 
 __all__ = ["ALIASES", "CHAMPION", "DEFAULT_NAME", "Alias", "Registry", "Switch"]
 
@@ -32,6 +32,8 @@ ALIASES: Final[tuple[Alias, ...]] = get_args(Alias)
 DEFAULT_NAME: Final = "stager"
 LOCK_SECONDS: Final = 10.0
 WHICHEVER: Final = "*"  # no version has that name
+HISTORY: Final = "history.jsonl"
+DRAFT: Final = ".draft-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,26 +85,28 @@ class Registry:
 
         Raises ModelError when ``source`` is damaged, bears another name, or its version exists.
         """
-        manifest = verify(source)
+        manifest, contents = read_version(source)
         if manifest.name != self.name:
             message = f"{source} holds {manifest.full_name}, not a {self.name}"
             raise ModelError(message, hint="publish it under its own name")
         parent = self.folder / "versions"
-        parent.mkdir(parents=True, exist_ok=True)
+        disk.make(parent)
         target = parent / manifest.version
         with self._locked():
             if target.exists():
                 message = f"{manifest.full_name} exists in {parent} and is immutable"
                 raise ModelError(message, hint="publish under a new version")
-            draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=parent))
+            self._forget_drafts(parent)
+            draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=parent))
             try:
-                _copy_durably(source, draft)
-                draft.rename(target)
+                for name, content in contents.items():
+                    disk.write(draft / name, content)
+                draft.chmod(0o755)
+                disk.sync(draft)
+                disk.rename(draft, target)
             except BaseException:
                 shutil.rmtree(draft, ignore_errors=True)
                 raise
-            _sync(parent)
-            _sync(self.folder)
         return manifest
 
     def alias_path(self, alias: Alias) -> Path:
@@ -173,7 +177,7 @@ class Registry:
         A line that a power cut left torn is passed over.
         """
         try:
-            lines = (self.folder / "history.jsonl").read_text("utf-8").splitlines()
+            lines = (self.folder / HISTORY).read_text("utf-8").splitlines()
         except FileNotFoundError:
             return []
         switches = []
@@ -195,32 +199,25 @@ class Registry:
 
     def _switch(self, switch: Switch) -> Switch:
         path = self.folder / "aliases" / switch.alias
-        path.parent.mkdir(parents=True, exist_ok=True)
+        disk.make(path.parent)
         if switch.version is None:
-            path.unlink(missing_ok=True)
+            disk.remove(path)
         else:
             draft = path.with_name(f".{switch.alias}")
-            _write_durably(draft, f"{switch.version}\n".encode())
-            draft.replace(path)
-        _sync(path.parent)
-        self._record(switch)
+            disk.write(draft, f"{switch.version}\n".encode())
+            disk.rename(draft, path)
+        disk.append(self.folder / HISTORY, json.dumps(switch.as_json()).encode())
         return switch
 
-    def _record(self, switch: Switch) -> None:
-        line = json.dumps(switch.as_json()).encode()
-        faults.point("registry.write")
-        with (self.folder / "history.jsonl").open("ab") as file:
-            file.write(b"\n" * self._is_torn() + line + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-    def _is_torn(self) -> bool:
-        path = self.folder / "history.jsonl"
-        return path.exists() and path.read_bytes()[-1:] not in {b"", b"\n"}
+    @staticmethod
+    def _forget_drafts(parent: Path) -> None:
+        """Remove what a publisher that was killed left behind; we hold the lock."""
+        for draft in parent.glob(f"{DRAFT}*"):
+            shutil.rmtree(draft, ignore_errors=True)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        disk.make(self.folder)
         path = self.folder / ".lock"
         try:
             with FileLock(path, timeout=LOCK_SECONDS):
@@ -232,26 +229,3 @@ class Registry:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _copy_durably(source: Path, target: Path) -> None:
-    for path in sorted(source.iterdir()):
-        _write_durably(target / path.name, path.read_bytes())
-    target.chmod(0o755)
-    _sync(target)
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    faults.point("registry.write")
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from noctis.errors import ModelError
 from noctis.stages import LABELS
-from registry import store
+from registry import disk, store
 from registry.manifest import (
     ARTEFACT,
     MANIFEST,
@@ -89,7 +89,7 @@ def test_publishing_is_all_or_nothing(
 ) -> None:
     source = model_folder(tmp_path, "v4")
     written: list[Path] = []
-    write = store._write_durably
+    write = disk.write
 
     def break_at_the_second(path: Path, content: bytes) -> None:
         if written:
@@ -98,7 +98,7 @@ def test_publishing_is_all_or_nothing(
         written.append(path)
         write(path, content)
 
-    monkeypatch.setattr(store, "_write_durably", break_at_the_second)
+    monkeypatch.setattr(disk, "write", break_at_the_second)
     with pytest.raises(OSError, match="full"):
         registry.publish(source)
     assert written
@@ -107,9 +107,14 @@ def test_publishing_is_all_or_nothing(
     assert registry.publish(source).version == "v4"
 
 
-def test_a_half_written_draft_is_no_version(registry: Registry) -> None:
-    (registry.folder / "versions" / ".draft-left-by-a-crash").mkdir()
+def test_a_half_written_draft_is_no_version_and_goes_with_the_next(
+    registry: Registry, tmp_path: Path
+) -> None:
+    draft = registry.folder / "versions" / ".draft-left-by-a-crash"
+    draft.mkdir()
     assert registry.versions() == ["v1", "v2", "v3"]
+    registry.publish(model_folder(tmp_path, "v4"))
+    assert not draft.exists()
 
 
 def test_a_damaged_source_is_not_published(registry: Registry, tmp_path: Path) -> None:
