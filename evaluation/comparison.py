@@ -132,7 +132,8 @@ def left_out(
 def latency_ratio(candidate: Model, baseline: Model, recordings: Sequence[Recording]) -> float:
     """Return how many times the other's time the candidate takes for an epoch, one at a time.
 
-    Processor time, median over epochs spread over the nights; the models take turns.
+    Processor time, median over epochs spread over the nights; the models take turns, and so
+    does who comes first and finds the caches cold.
     """
     places = [
         (it.rows, at)
@@ -144,9 +145,9 @@ def latency_ratio(candidate: Model, baseline: Model, recordings: Sequence[Record
         return 1.0
     chosen = [places[at] for at in np.linspace(0, len(places) - 1, TIMED).astype(int)]
     taken = np.empty((len(chosen), 2))
-    for row, (rows, at) in zip(taken, chosen, strict=True):
+    for turn, (row, (rows, at)) in enumerate(zip(taken, chosen, strict=True)):
         session = night_sessions(rows, [at])
-        for side in (0, 1):
+        for side in (turn % 2, 1 - turn % 2):
             begin = time.thread_time()
             (candidate, baseline)[side].predict(session)
             row[side] = time.thread_time() - begin
