@@ -8,7 +8,7 @@ import typer
 from rich.markdown import Markdown
 from rich.table import Table
 
-from cli import model_evaluate, model_promote
+from cli import model_evaluate, model_explain, model_promote
 from cli.local import DEFAULT_VAR, Var
 from cli.output import Json, out, print_json, progress
 from inference.model import DEFAULT_FOLDER, Model
@@ -21,6 +21,7 @@ __all__ = ["app"]
 
 app: Final = typer.Typer(help="Models: train, promote, roll back.", no_args_is_help=True)
 app.command("evaluate")(model_evaluate.evaluate)
+app.command("explain")(model_explain.explain_one)
 app.command("compare")(model_promote.compare)
 app.command("promote")(model_promote.promote)
 
