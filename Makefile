@@ -27,7 +27,8 @@ test: setup ## set everything up and run all tests, C++ and Python
 
 lock: $(VENV)/.installed ## renew requirements.lock from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --group dev --universal \
+	$(BIN)/uv pip compile pyproject.toml --quiet --group dev --universal \
+	  --extra embedded --extra parquet --extra serve --extra train \
 	  --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 
 check: check-python check-firmware ## all that can be checked without running the platform

@@ -1,8 +1,9 @@
 """``noctis model``: train, list, show, promote and roll back models."""
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import typer
 from rich.markdown import Markdown
@@ -29,6 +30,7 @@ Name = Annotated[str, typer.Option("--name", help="Which model.")]
 AliasOption = Annotated[Alias, typer.Option("--alias", help="Which alias.")]
 Approver = Annotated[str | None, typer.Option(help="Who answers for the switch.")]
 Reason = Annotated[str, typer.Option(help="Why, for the history.")]
+Architecture = Literal["trees", "net", "blend"]
 SHIPPED: Final = "shipped"
 
 
@@ -37,7 +39,10 @@ def train(
     data: Annotated[Path, typer.Option(help="Folder of nights.", exists=True, file_okay=False)],
     *,
     name: Name = DEFAULT_NAME,
-    seed: Annotated[int, typer.Option(help="Seed of folds and trees.")] = 0,
+    architecture: Annotated[
+        Architecture, typer.Option(help="Trees, nets, or both; nets need the extra train-net.")
+    ] = "trees",
+    seed: Annotated[int, typer.Option(help="Seed of folds, trees and nets.")] = 0,
     jobs: Annotated[int, typer.Option(help="Processes to use.", min=1)] = 1,
     folder: Annotated[
         Path | None, typer.Option("--out", help="Write here instead of publishing.")
@@ -53,14 +58,19 @@ def train(
     try:
         from training import train as training  # noqa: PLC0415 - scikit-learn is an extra
         from training.trees import Parameters  # noqa: PLC0415 - scikit-learn is an extra
+
+        if architecture != "trees":
+            import_module("training.nets")
     except ModuleNotFoundError as error:
         message = f"training needs {error.name}, which is not installed"
-        raise ConfigurationError(message, hint="pip install 'noctis[train]'") from error
+        extra = "train-net" if error.name == "torch" else "train"
+        raise ConfigurationError(message, hint=f"pip install 'noctis[{extra}]'") from error
 
     order = training.Order(
         data=data,
         name=name,
         parameters=Parameters(seed=seed),
+        architecture=architecture,
         attribution=attribution.read_text("utf-8") if attribution else "",
         jobs=jobs,
     )

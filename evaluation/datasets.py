@@ -28,7 +28,17 @@ from noctis.features import NAMES, quantise
 from noctis.stages import Stage
 from registry.manifest import NIGHT_FILES, Night, digest_of
 
-__all__ = ["DataError", "Progress", "Recording", "find_device", "find_nights", "load", "parse"]
+__all__ = [
+    "DataError",
+    "Progress",
+    "Recording",
+    "find_device",
+    "find_nights",
+    "keep",
+    "load",
+    "parse",
+    "play",
+]
 
 Progress = Callable[[str, int, int], None]
 
@@ -88,7 +98,7 @@ def load(
         night = describe(folder)
         path = cache / f"{_key(night, build)}.csv"
         if not path.exists():
-            _write(path, play(folder, program))
+            keep(path, play(folder, program))
         recordings.append(parse(path.read_text("utf-8"), night))
     _refuse_twins(recordings)
     return recordings
@@ -150,7 +160,8 @@ def _key(night: Night, build: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
-def _write(path: Path, text: str) -> None:
+def keep(path: Path, text: str) -> None:
+    """Write a file that is there whole or not at all."""
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".draft-")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)

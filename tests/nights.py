@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.datasets import DataError, find_device
+from evaluation.datasets import DataError, Recording, find_device
 from inference.context import Rows
 from inference.model import DEFAULT_FOLDER
 from noctis.features import COUNT, NAMES, quantise
-from registry.manifest import MANIFEST
+from registry.manifest import MANIFEST, Night
 from registry.store import DEFAULT_NAME, Registry
 
 
@@ -69,3 +69,21 @@ def publish_copy(var: Path, version: str = "copy", **fields: object) -> str:
         (draft / MANIFEST).write_text(json.dumps(content))
         Registry(var / "models", DEFAULT_NAME).publish(draft)
     return version
+
+
+def made_up(subject: str, *, seed: int, epochs: int = 160) -> Recording:
+    """A night whose stages differ in heart rate, its spread, and motion."""
+    random = np.random.default_rng(seed)
+    stages = np.repeat(random.permutation(np.arange(16) % 4), epochs // 16).astype(np.int8)
+    count = len(stages)
+    values = np.full((count, COUNT), np.nan)
+    spread = np.array([4.0, 1.5, 0.5, 3.0])[stages]
+    values[:, 0] = np.array([75, 60, 55, 64])[stages] + spread * random.normal(size=count)
+    values[:, 1] = values[:, 3] = spread * (0.5 + random.random(count))
+    values[:, 9] = np.where(stages == 0, 60 * random.random(count), 0)
+    values[:, 11] = np.where(stages == 0, random.random(count), 0)
+    rows = np.column_stack((quantise(values), np.ones(count))).astype(np.int16)
+    files = {"stages.csv": f"{seed:064x}"}
+    return Recording(
+        Night(name=f"{subject}-{seed}", subject=subject, files=files), rows, stages
+    )

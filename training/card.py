@@ -1,6 +1,7 @@
 """The model card: what the model is, what it learnt from, how well it does, and its limits."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from noctis.stages import LABELS
 from registry.manifest import Manifest
@@ -28,8 +29,23 @@ _LIMITS: Final = """\
 """
 
 
-def write_card(manifest: Manifest, artefact_bytes: int, attribution: str) -> str:
-    """Return a model's card as Markdown; ``attribution``: Markdown on the data's origin."""
+_KINDS: Final = {
+    "trees": "Gradient-boosted trees",
+    "net": "Causal nets",
+    "blend": "Gradient-boosted trees and causal nets",
+}
+
+
+def write_card(
+    manifest: Manifest,
+    artefact_bytes: int,
+    attribution: str,
+    report: Mapping[str, Any] | None = None,
+) -> str:
+    """Return a model's card as Markdown; ``attribution``: Markdown on the data's origin.
+
+    ``report``: see ``training.report.report_of``.
+    """
     figures = manifest.figures
     low, high = figures.kappa_interval
     f1_low, f1_high = figures.macro_f1_interval
@@ -38,8 +54,8 @@ def write_card(manifest: Manifest, artefact_bytes: int, attribution: str) -> str
 # {manifest.full_name}
 
 Four sleep stages (wake, light, deep, REM) for each 30 s epoch, from heart rate and motion.
-Gradient-boosted trees, {artefact_bytes / 1e6:.2f} MB of ONNX, {len(manifest.features)} causal
-features of the session so far.
+{_KINDS[manifest.architecture]}, {artefact_bytes / 1e6:.2f} MB of ONNX, {len(manifest.features)}
+causal features of the session so far.
 
 ## Figures
 
@@ -53,15 +69,37 @@ subjects.
 | macro-F1 | {figures.macro_f1:.3f} | {f1_low:.3f} to {f1_high:.3f} |
 | accuracy | {figures.accuracy:.3f} | |
 
-F1 by stage: {stages}. The shipped trees were then fitted on all nights.
+F1 by stage: {stages}. The model was then fitted on all nights.
 
-{attribution.strip() or _UNATTRIBUTED}
+{_conditions(report)}{attribution.strip() or _UNATTRIBUTED}
 
 {_LIMITS}
 ## Repeat it
 
-    noctis model train --data DIR --seed {manifest.seed}
+    noctis model train --data DIR --architecture {manifest.architecture} --seed {manifest.seed}
 
 The nights' names and the sha256 of their files are in `manifest.json`, and so are the seed,
 the parameters and the libraries' versions.
+"""
+
+
+def _conditions(report: Mapping[str, Any] | None) -> str:
+    """Return a table of the figures under each condition, and what the calibration did."""
+    if report is None:
+        return ""
+    lines = [
+        f"| {name} | {it['kappa']:.3f} | {it['kappa_interval'][0]:.3f} to "
+        f"{it['kappa_interval'][1]:.3f} | {it['macro_f1']:.3f} |"
+        for name, it in {**report["parts"], **report["conditions"]}.items()
+    ]
+    before, after = report["calibration"]["before"], report["calibration"]["after"]
+    return f"""\
+| | kappa | 95 % | macro-F1 |
+|---|---|---|---|
+{chr(10).join(lines)}
+
+Expected calibration error {before:.3f}, after the temperature {after:.3f}. How much each part
+counts, the lift of rare stages and the temperature were chosen inside each fold. Each subject's
+figures: `report.json`.
+
 """

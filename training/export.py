@@ -1,104 +1,84 @@
-"""From a trained classifier to a model's folder: ONNX, golden vectors, card, manifest."""
+"""From trained graphs to a model's folder: golden vectors, card, report, manifest."""
 
+import json
 import subprocess
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from skl2onnx import to_onnx  # type: ignore[import-untyped]
-from skl2onnx.common.data_types import FloatTensorType  # type: ignore[import-untyped]
-from sklearn.pipeline import Pipeline  # type: ignore[import-untyped]
 
 from evaluation.datasets import Recording
-from inference.context import FEATURE_COUNT, FEATURE_NAMES
-from inference.graph import Graph
+from inference.architectures import signature
 from inference.model import Model
-from noctis.errors import ModelError
 from noctis.features import COUNT
 from noctis.stages import LABELS
 from registry.fingerprint import FINGERPRINT, Fingerprint, of_training
-from registry.manifest import ARTEFACT, CARD, GOLDEN, MANIFEST, Figures, Manifest, Night
+from registry.manifest import (
+    ARTEFACT,
+    CARD,
+    GOLDEN,
+    MANIFEST,
+    Figures,
+    Manifest,
+    Night,
+    Part,
+    Recipe,
+)
 from training.card import write_card
-from training.features import Table
 from training.golden import golden_of
-from training.trees import Parameters
 
-__all__ = ["build", "fingerprint_of", "to_artefact"]
+__all__ = ["REPORT", "Product", "build", "fingerprint_of"]
 
-OPSET: Final = 17
-TOLERANCE: Final = 1e-4
+REPORT: Final = "report.json"
 GIT_SECONDS: Final = 5.0
 _LIBRARIES: Final = ("numpy", "scikit-learn", "skl2onnx", "onnx", "onnxruntime")
 
 
-def to_artefact(classifier: Pipeline) -> bytes:
-    """Return the classifier as ONNX: ``features`` (n, F) in, ``probabilities`` (n, 4) out."""
-    trees = classifier.named_steps["trees"]
-    with warnings.catch_warnings():
-        # skl2onnx 1.20 hands booleans to protobuf where integers are meant.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        graph = to_onnx(
-            classifier,
-            initial_types=[("features", FloatTensorType([None, FEATURE_COUNT]))],
-            options={id(trees): {"zipmap": False}},
-            target_opset=OPSET,
-        )
-    graph.doc_string = ""
-    # They come out of a set, in an order that changes from one process to the next.
-    graph.opset_import.sort(key=lambda opset: opset.domain)
-    return bytes(graph.SerializeToString(deterministic=True))
+@dataclass(frozen=True, slots=True, eq=False)
+class Product:
+    """What a training comes to: ``graphs`` by file, how they go together, and how well.
+
+    ``report``: figures by condition and part, as JSON; None where there are none.
+    """
+
+    graphs: Mapping[str, bytes]
+    figures: Figures
+    seed: int
+    parameters: Mapping[str, float | int | str]
+    architecture: Literal["trees", "net", "blend"] = "trees"
+    recipe: Recipe = field(default_factory=Recipe)
+    report: Mapping[str, Any] | None = None
+    libraries: tuple[str, ...] = ()
 
 
 def build(
     folder: Path,
+    product: Product,
     *,
     name: str,
-    classifier: Pipeline,
-    figures: Figures,
     recordings: Sequence[Recording],
-    tables: Sequence[Table],
-    parameters: Parameters,
     parent: str | None = None,
     attribution: str = "",
 ) -> Manifest:
     """Write a whole model into the empty ``folder`` and return its manifest.
 
-    The ONNX model has to give the classifier's probabilities on all ``tables``; ModelError
-    otherwise. The version is the day and the artefact's hash.
+    The version is the day and the hash of the graphs and their recipe.
     """
-    artefact = to_artefact(classifier)
-    created = datetime.now(UTC).replace(microsecond=0)
-    manifest = Manifest(
-        name=name,
-        version=f"{created:%Y%m%d}-{sha256(artefact).hexdigest()[:8]}",
-        created=created,
-        parent=parent,
-        commit=_commit(),
-        files={},
-        features=FEATURE_NAMES,
-        classes=LABELS,
-        seed=parameters.seed,
-        parameters=parameters.as_dict(),
-        figures=figures,
-        nights=tuple(sorted((r.night for r in recordings), key=_by_name)),
-        libraries={library: version_of(library) for library in _LIBRARIES},
-    )
-    graph = Graph(artefact, (FEATURE_COUNT,), where=ARTEFACT)
-    for table in tables:
-        _check_equal(graph, classifier, table.features)
-    model = Model(manifest, {ARTEFACT: artefact})
+    manifest = _manifest(product, name, recordings, parent)
+    size = sum(map(len, product.graphs.values()))
     contents = {
-        ARTEFACT: artefact,
-        GOLDEN: golden_of(model).model_dump_json().encode(),
-        CARD: write_card(manifest, len(artefact), attribution).encode(),
-        FINGERPRINT: fingerprint_of(recordings, figures).as_json(),
+        **product.graphs,
+        GOLDEN: golden_of(Model(manifest, product.graphs)).model_dump_json().encode(),
+        CARD: write_card(manifest, size, attribution, product.report).encode(),
+        FINGERPRINT: fingerprint_of(recordings, product.figures).as_json(),
     }
+    if product.report is not None:
+        contents[REPORT] = (json.dumps(product.report, indent=1) + "\n").encode()
     files = {file: sha256(content).hexdigest() for file, content in contents.items()}
     manifest = manifest.model_copy(update={"files": files})
     contents[MANIFEST] = (manifest.model_dump_json(indent=1) + "\n").encode()
@@ -108,20 +88,45 @@ def build(
     return manifest
 
 
+def _manifest(
+    product: Product, name: str, recordings: Sequence[Recording], parent: str | None
+) -> Manifest:
+    created = datetime.now(UTC).replace(microsecond=0)
+    parts = product.recipe.parts or (Part(kind="trees", file=ARTEFACT),)
+    return Manifest(
+        name=name,
+        version=f"{created:%Y%m%d}-{_digest(product)[:8]}",
+        created=created,
+        parent=parent,
+        commit=_commit(),
+        files={},
+        features=signature(parts),
+        classes=LABELS,
+        seed=product.seed,
+        parameters=dict(product.parameters),
+        figures=product.figures,
+        nights=tuple(sorted((r.night for r in recordings), key=_by_name)),
+        libraries={it: version_of(it) for it in (*_LIBRARIES, *product.libraries)},
+        architecture=product.architecture,
+        recipe=product.recipe,
+    )
+
+
+def _digest(product: Product) -> str:
+    if not product.recipe.parts:
+        return sha256(product.graphs[ARTEFACT]).hexdigest()
+    graphs = [product.graphs[part.file] for part in product.recipe.parts]
+    return sha256(b"".join((*graphs, product.recipe.model_dump_json().encode()))).hexdigest()
+
+
 def fingerprint_of(recordings: Sequence[Recording], figures: Figures) -> Fingerprint:
     """Return the fingerprint of the recordings' epochs in bed, scored or not."""
-    codes: dict[str, list[NDArray[np.int16]]] = {}
-    for each in recordings:
-        in_bed = each.rows[:, COUNT] == 1
-        codes.setdefault(each.night.subject, []).append(each.rows[in_bed, :COUNT])
-    return of_training({who: np.concatenate(them) for who, them in codes.items()}, figures)
-
-
-def _check_equal(graph: Graph, classifier: Pipeline, rows: NDArray[np.float32]) -> None:
-    difference = np.abs(graph(rows) - classifier.predict_proba(rows)).max()
-    if not difference <= TOLERANCE:
-        message = f"the ONNX model is {difference:.2g} off the trained classifier"
-        raise ModelError(message, hint="are skl2onnx and protobuf of the locked versions?")
+    rows = {
+        who: np.concatenate([it.rows for it in recordings if it.night.subject == who])
+        for who in dict.fromkeys(it.night.subject for it in recordings)
+    }
+    codes = {who: them[them[:, COUNT] == 1, :COUNT] for who, them in rows.items()}
+    return of_training(codes, figures)
 
 
 def _by_name(night: Night) -> str:

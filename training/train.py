@@ -2,17 +2,21 @@
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from evaluation.datasets import Progress, Recording, load
+from evaluation.datasets import Progress, Recording, find_nights, load
 from evaluation.document import figures
 from noctis.errors import ModelError
 from noctis.settings import Settings
-from registry.manifest import Manifest
+from registry.manifest import ARTEFACT, Manifest
 from registry.store import DEFAULT_NAME, Registry
-from training.export import build
+from training.altered import altered_copies
+from training.export import Product, build
 from training.features import Table, tabulate
+from training.tree_graph import tree_graph
 from training.trees import Parameters, cross_validate, fit
 
 __all__ = ["Order", "make_model", "train"]
@@ -25,6 +29,8 @@ class Order:
     data: Path
     name: str = DEFAULT_NAME
     parameters: Parameters = field(default_factory=Parameters)
+    architecture: Literal["trees", "net", "blend"] = "trees"
+    copies: int = 4
     attribution: str = ""
     jobs: int = 1
     device: Path | None = None
@@ -45,16 +51,18 @@ def train(
     if out is not None and out.exists():
         message = f"{out} exists"
         raise ModelError(message, hint="name a folder that does not, or move it away")
-    recordings = load(
-        order.data,
-        cache=settings.var / "cache" / "nights",
-        device=order.device,
-        progress=progress,
-    )
+    cache = settings.var / "cache" / "nights"
+    recordings = load(order.data, cache=cache, device=order.device, progress=progress)
+    copies = altered(order, recordings, cache, progress)
     registry = Registry(settings.models, order.name)
     with tempfile.TemporaryDirectory(prefix="noctis-model-") as draft:
         manifest = make_model(
-            Path(draft), order, recordings, parent=registry.resolve(), progress=progress
+            Path(draft),
+            order,
+            recordings,
+            copies=copies,
+            parent=registry.resolve(),
+            progress=progress,
         )
         if out is None:
             return registry.publish(Path(draft))
@@ -63,27 +71,71 @@ def train(
         return manifest
 
 
+def altered(
+    order: Order, recordings: Sequence[Recording], cache: Path, progress: Progress | None
+) -> list[list[Recording]]:
+    """Return the altered copies of each night that the order's nets learn; none for trees."""
+    if order.architecture == "trees":
+        return [[] for _ in recordings]
+    if progress is not None:
+        progress("altered copies of the nights through the firmware", 0, 1)
+    return altered_copies(
+        find_nights(order.data),
+        recordings,
+        order.copies,
+        cache=cache,
+        device=order.device,
+        jobs=order.jobs,
+    )
+
+
 def make_model(
     folder: Path,
     order: Order,
     recordings: list[Recording],
     *,
+    copies: Sequence[Sequence[Recording]] = (),
     parent: str | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
     """Cross-validate by subject, fit on all recordings, and write the model into ``folder``."""
+    if order.architecture == "trees":
+        product = _trees(order, recordings, progress)
+    else:
+        product = _parts(order, recordings, copies, progress)
+    return build(
+        folder,
+        product,
+        name=order.name,
+        recordings=recordings,
+        parent=parent,
+        attribution=order.attribution,
+    )
+
+
+def _trees(order: Order, recordings: list[Recording], progress: Progress | None) -> Product:
     tables: list[Table] = tabulate(recordings, jobs=order.jobs, progress=progress)
     matrices = cross_validate(tables, order.parameters, jobs=order.jobs, progress=progress)
     if progress is not None:
         progress("the model of all nights", 0, 1)
-    return build(
-        folder,
-        name=order.name,
-        classifier=fit(tables, order.parameters),
-        figures=figures(matrices, seed=order.parameters.seed),
-        recordings=recordings,
-        tables=tables,
-        parameters=order.parameters,
-        parent=parent,
-        attribution=order.attribution,
+    return Product(
+        {ARTEFACT: tree_graph(fit(tables, order.parameters), tables)},
+        figures(matrices, seed=order.parameters.seed),
+        order.parameters.seed,
+        order.parameters.as_dict(),
     )
+
+
+def _parts(
+    order: Order,
+    recordings: list[Recording],
+    copies: Sequence[Sequence[Recording]],
+    progress: Progress | None,
+) -> Product:
+    # Trees alone need no PyTorch.
+    from training.parts import Plan  # noqa: PLC0415 - torch is an extra
+    from training.stager import make_stager  # noqa: PLC0415 - torch is an extra
+
+    plan = Plan(order.architecture, order.parameters)
+    given = copies or [()] * len(recordings)
+    return make_stager(plan, recordings, given, jobs=order.jobs, progress=progress)

@@ -28,11 +28,11 @@ from noctis.settings import Settings
 from noctis.stages import LABELS
 from registry import fingerprint
 from registry.manifest import ARTEFACT, Manifest, Night, digest_of, night_in_training
-from tests.nights import device_is_there, write_night
+from tests.nights import device_is_there, made_up, write_night
 
 pytest.importorskip("sklearn", reason="the extra 'train' is not installed")
 
-from training import export, trees
+from training import tree_graph, trees
 from training.features import Table, motion_columns, stack, tabulate, without_motion
 from training.train import Order, make_model, train
 from training.trees import Parameters, cross_validate, fit
@@ -40,24 +40,6 @@ from training.trees import Parameters, cross_validate, fit
 TINY = Parameters(seed=3, folds=3, iterations=8, leaf_epochs=10)
 HEADER = ",".join(("t_s", "stage", "in_bed", *NAMES))
 NIGHT = Night(name="one", subject="ann", files={"stages.csv": "0" * 64})
-
-
-def made_up(subject: str, *, seed: int, epochs: int = 160) -> Recording:
-    """A night whose stages differ in heart rate, its spread, and motion."""
-    random = np.random.default_rng(seed)
-    stages = np.repeat(random.permutation(np.arange(16) % 4), epochs // 16).astype(np.int8)
-    count = len(stages)
-    values = np.full((count, COUNT), np.nan)
-    spread = np.array([4.0, 1.5, 0.5, 3.0])[stages]
-    values[:, 0] = np.array([75, 60, 55, 64])[stages] + spread * random.normal(size=count)
-    values[:, 1] = values[:, 3] = spread * (0.5 + random.random(count))
-    values[:, 9] = np.where(stages == 0, 60 * random.random(count), 0)
-    values[:, 11] = np.where(stages == 0, random.random(count), 0)
-    rows = np.column_stack((quantise(values), np.ones(count))).astype(np.int16)
-    files = {"stages.csv": f"{seed:064x}"}
-    return Recording(
-        Night(name=f"{subject}-{seed}", subject=subject, files=files), rows, stages
-    )
 
 
 @pytest.fixture(scope="module")
@@ -107,16 +89,16 @@ def test_the_artefacts_bytes_do_not_depend_on_the_order_of_a_set(
     tables: list[Table], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     classifier = fit(tables, TINY)
-    artefact = export.to_artefact(classifier)
-    convert = export.to_onnx
+    artefact = tree_graph.to_artefact(classifier)
+    convert = tree_graph.to_onnx
 
     def turned(*args: object, **options: object) -> object:
         graph = convert(*args, **options)
         graph.opset_import.reverse()
         return graph
 
-    monkeypatch.setattr(export, "to_onnx", turned)
-    assert export.to_artefact(classifier) == artefact
+    monkeypatch.setattr(tree_graph, "to_onnx", turned)
+    assert tree_graph.to_artefact(classifier) == artefact
 
 
 def test_no_subject_is_tested_on_a_model_that_knows_them(
