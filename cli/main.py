@@ -11,6 +11,7 @@ from cli import (
     cluster,
     demo_command,
     erase,
+    experiment,
     export,
     labels,
     model,
@@ -51,6 +52,7 @@ app.add_typer(cluster.app, name="cluster")
 app.add_typer(night.app, name="night")
 app.add_typer(model.app, name="model")
 app.add_typer(replay.app, name="replay")
+app.add_typer(experiment.app, name="experiment")
 app.add_typer(labels.app, name="labels")
 app.add_typer(storage.app, name="storage")
 

@@ -7,7 +7,7 @@ from noctis.epoch import EPOCH_SECONDS
 from noctis.stages import COUNT, LABELS
 from noctis.storage.agreement import ABSENT, NULL, Pairs
 
-__all__ = ["document"]
+__all__ = ["document", "side"]
 
 
 def document(pairs: Pairs) -> dict[str, Any]:
@@ -25,17 +25,18 @@ def document(pairs: Pairs) -> dict[str, Any]:
         "kappa": _number(float(figures.kappa(both))),
         "agreement": _number(float(figures.accuracy(both))),
         "confusion": both.tolist(),
-        "own": _side(judged.sum(axis=1)),
-        "other": _side(judged.sum(axis=0)),
+        "own": side(judged.sum(axis=1)),
+        "other": side(judged.sum(axis=0)),
     }
 
 
-def _side(counts: Pairs) -> dict[str, Any]:
+def side(counts: Pairs) -> dict[str, Any]:
+    """Return minutes of each stage and the share of null, of counts of shape (5,)."""
     epochs = int(counts.sum())
     minutes = (counts[:COUNT] * EPOCH_SECONDS / 60).tolist()
     return {
         "minutes": dict(zip(LABELS, minutes, strict=True)),
-        "null_share": counts[NULL] / epochs if epochs else None,
+        "null_share": int(counts[NULL]) / epochs if epochs else None,
     }
 
 

@@ -38,7 +38,12 @@ def _serve(settings: Settings) -> int:
     serving = active(settings)
     database = Database(settings, application="noctis-inference", connections=CONNECTIONS)
     worker = Worker(
-        link_of(settings), app_link(settings, KIND), database, serving, settings.shard_set
+        link_of(settings),
+        app_link(settings, KIND),
+        database,
+        serving,
+        settings.shard_set,
+        models=settings.models,
     )
     service = Service(
         name="inference",

@@ -15,8 +15,8 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from inference.contexts import Contexts, Known, Past
 from inference.recall import Recall
-from inference.serving import Serving
-from inference.stage import Staged, is_stageable, judge, payload
+from inference.stage import Staged, is_stageable, payload
+from inference.trials import Trials
 from noctis import topics
 from noctis.epoch import Frame, decode_frames
 from noctis.errors import FrameError, TopicError
@@ -85,7 +85,7 @@ class Live:
         self,
         link: Link,
         shards: frozenset[int],
-        serving: Serving,
+        trials: Trials,
         recall: Recall,
         seen: Seen,
         *,
@@ -100,7 +100,7 @@ class Live:
         self._apps = (
             self.session if apps is None else Session(apps, publish_window=PUBLISH_WINDOW)
         )
-        self._serving = serving
+        self._trials = trials
         self._recall = recall
         self._seen = seen
         self._contexts = Contexts()
@@ -211,14 +211,15 @@ class Live:
 
     def _tell(self, questions: Sequence[_Question]) -> None:
         """Predict all at once, and hand each stage to whoever waits for it."""
-        model = self._serving.model
-        judgements = judge(model, [question.session for question in questions])
-        for question, judged in zip(questions, judgements, strict=True):
+        verdicts = self._trials.judge(
+            [question.arrival.device for question in questions],
+            [question.session for question in questions],
+        )
+        for question, said in zip(questions, verdicts, strict=True):
             document, epoch = None, question.epoch
             if epoch is not None:
-                staged = Staged(
-                    question.stream, epoch.moment, epoch.row, judged, model.full_name
-                )
+                name = said.model.full_name
+                staged = Staged(question.stream, epoch.moment, epoch.row, said.judged, name)
                 document = payload(staged)
             question.arrival.answer(document)
 

@@ -16,12 +16,12 @@ from inference.context import DEPTH, Context
 from inference.contexts import Past
 from inference.history import past_of
 from inference.model import Model
-from inference.stage import is_stageable, judge
+from inference.stage import Judged, is_stageable, judge
 from noctis.storage import predictions
 from noctis.storage.database import Connection
 from noctis.storage.predictions import Prediction, Probabilities
 
-__all__ = ["Loaded", "Question", "answer", "ask", "load"]
+__all__ = ["Loaded", "Question", "answer", "ask", "load", "row"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +76,12 @@ def ask(loaded: Loaded) -> list[Question]:
 def answer(model: Model, questions: Sequence[Question]) -> list[Prediction]:
     """Return the model's judgement of each question, by one call of the model."""
     judgements = judge(model, [question.session for question in questions])
-    return [
-        Prediction(
-            asked.device_id,
-            asked.stream,
-            asked.seq,
-            asked.start,
-            judged.stage,
-            cast("Probabilities | None", judged.probabilities),
-        )
-        for asked, judged in zip(questions, judgements, strict=True)
-    ]
+    return [row(asked, judged) for asked, judged in zip(questions, judgements, strict=True)]
+
+
+def row(asked: Question, judged: Judged) -> Prediction:
+    """Return a judgement as it is stored."""
+    chances = cast("Probabilities | None", judged.probabilities)
+    return Prediction(
+        asked.device_id, asked.stream, asked.seq, asked.start, judged.stage, chances
+    )

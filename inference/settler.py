@@ -1,4 +1,4 @@
-"""The settler: every stored epoch gets one prediction of each model version that serves.
+"""The settler: every stored epoch gets one prediction of each version that serves its device.
 
 It reads what is stored, so it misses nothing that is stored, however an epoch came. Hints of
 the live worker lead it to new epochs within a second; looks into the database, each minute and
@@ -7,12 +7,16 @@ whenever the ingestor notes a late frame, to all others.
 A prediction rests on the session's last epochs by sequence number, as they are stored at that
 moment. Epochs that come late and fill a gap before epochs that are settled are settled
 themselves; those behind them keep the prediction that they have, as the app showed it.
+
+Versions that are watched as shadows say here, off the live path, what they would have shown; it
+is stored in the same transaction as what is served.
 """
 
 import asyncio
 import time
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections import OrderedDict, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import anyio.to_thread
@@ -22,15 +26,15 @@ from prometheus_client import Counter, Gauge, Histogram
 from inference.agenda import REACH, Agenda, Hint, Job
 from inference.context import Context
 from inference.model import Model
-from inference.questions import Loaded, answer, ask, load
-from inference.serving import Serving
+from inference.questions import Loaded, ask, load, row
+from inference.trials import Trials
 from noctis import pauses
 from noctis.errors import StorageError
 from noctis.identity import DeviceId
 from noctis.storage import devices, outbox, predictions
 from noctis.storage.database import Connection, Database
 from noctis.storage.errors import NotFoundError
-from noctis.storage.predictions import Prediction, Stretch
+from noctis.storage.predictions import Origin, Prediction, Stretch
 
 __all__ = ["Settler"]
 
@@ -48,7 +52,8 @@ FIRST_PAUSE_S: Final = 0.5
 LAST_PAUSE_S: Final = 15.0
 
 _log = structlog.get_logger(__name__)
-_settled = Counter("noctis_settler_settled_total", "Predictions stored.")
+_settled = Counter("noctis_settler_settled_total", "Predictions stored that people see.")
+_watched = Counter("noctis_settler_watched_total", "Predictions of shadows stored.")
 _failures = Counter("noctis_settler_failures_total", "Turns that failed and are tried again.")
 _waiting = Gauge("noctis_settler_waiting_epochs", "Epochs found without a prediction.")
 _hint_seconds = Histogram(
@@ -58,16 +63,26 @@ _hint_seconds = Histogram(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a version said, and whether people see it."""
+
+    model: Model
+    origin: Origin
+    rows: list[Prediction]
+
+
 class Settler:
     """Settles the stored epochs of some shards; runs for ever, whatever the database does."""
 
-    def __init__(self, database: Database, serving: Serving, shards: frozenset[int]) -> None:
+    def __init__(self, database: Database, trials: Trials, shards: frozenset[int]) -> None:
         self._database = database
-        self._serving = serving
+        self._trials = trials
         self._shards = shards
         self._agenda = Agenda()
         self._contexts = OrderedDict[tuple[int, int], Context]()
         self._devices: dict[DeviceId, int] = {}
+        self._names: dict[int, DeviceId] = {}
         self._model_keys: dict[str, int] = {}
         self._look_at = 0.0
         self._notes_at = 0.0
@@ -154,11 +169,17 @@ class Settler:
 
     async def _look(self) -> None:
         """Ask for all that no prediction is stored of."""
-        key = await self._model_key(self._serving.model)
+        key = await self._model_key(self._trials.champion)
 
         def work(connection: Connection) -> tuple[int, list[Stretch]]:
             newest = outbox.newest(connection)
-            return newest, predictions.unsettled(connection, key, shards=self._shards)
+            found = predictions.unsettled(
+                connection,
+                key,
+                shards=self._shards,
+                others=lambda device: self._trials.picked(device) is not None,
+            )
+            return newest, found
 
         self._newest_note, found = await self._database.call(work, within_s=LOOK_DEADLINE_S)
         self._agenda.add(found)
@@ -168,21 +189,44 @@ class Settler:
 
     async def _settle(self, jobs: Sequence[Job]) -> list[int]:
         """Settle jobs; return for each the last sequence number that is stored, -1: none."""
-        model = self._serving.model
-        loaded = await self._database.call(lambda it: [self._load(it, job) for job in jobs])
-        made = await anyio.to_thread.run_sync(_predict, model, loaded)
-        if made:
-            key = await self._model_key(model)
-            stored = await self._database.call(lambda it: predictions.store(it, key, made))
-            _settled.inc(stored)
+        loaded, names = await self._database.call(lambda it: self._load(it, jobs))
+        said = await anyio.to_thread.run_sync(self._judge, loaded, names)
+        if said:
+            keyed = [(await self._model_key(it.model), it) for it in said]
+            await self._database.call(lambda connection: _store(connection, keyed))
         for each in loaded:
             self._remember(each)
         return [
             -1 if each.context.last_seq is None else each.context.last_seq for each in loaded
         ]
 
-    def _load(self, connection: Connection, job: Job) -> Loaded:
-        return load(connection, job, self._contexts.pop((job.device_id, job.stream), None))
+    def _load(
+        self, connection: Connection, jobs: Sequence[Job]
+    ) -> tuple[list[Loaded], Mapping[int, DeviceId]]:
+        """Read what jobs need, and whose they are."""
+        strangers = {job.device_id for job in jobs} - self._names.keys()
+        if strangers:
+            self._names.update(devices.identities(connection, strangers))
+        loaded = [
+            load(connection, job, self._contexts.pop((job.device_id, job.stream), None))
+            for job in jobs
+        ]
+        return loaded, self._names
+
+    def _judge(self, loaded: Sequence[Loaded], names: Mapping[int, DeviceId]) -> list[_Said]:
+        """Return what versions say of all jobs' epochs, each by one call of the model."""
+        questions = [question for each in loaded for question in ask(each)]
+        whose = [names[question.device_id] for question in questions]
+        sessions = [question.session for question in questions]
+        served = defaultdict[Model, list[Prediction]](list)
+        verdicts = self._trials.judge(whose, sessions)
+        for question, verdict in zip(questions, verdicts, strict=True):
+            served[verdict.model].append(row(question, verdict.judged))
+        said = [_Said(model, Origin.SERVED, rows) for model, rows in served.items()]
+        for model, seen in self._trials.watch(whose, sessions):
+            rows = [row(questions[at], judged) for at, judged in seen.items()]
+            said.append(_Said(model, Origin.SHADOW, rows))
+        return said
 
     def _remember(self, loaded: Loaded) -> None:
         self._contexts[loaded.job.device_id, loaded.job.stream] = loaded.context
@@ -203,6 +247,8 @@ def _seqs(hint: Hint) -> tuple[int, ...]:
     return tuple(range(hint.first, min(hint.last, hint.first + REACH - 1) + 1))
 
 
-def _predict(model: Model, loaded: Sequence[Loaded]) -> list[Prediction]:
-    """Return the predictions of all jobs' epochs, by one call of the model."""
-    return answer(model, [question for each in loaded for question in ask(each)])
+def _store(connection: Connection, said: Sequence[tuple[int, _Said]]) -> None:
+    """Store what versions said, by their keys; what is served first, should they be one."""
+    for key, it in said:
+        stored = predictions.store(connection, key, it.rows, origin=it.origin)
+        (_settled if it.origin is Origin.SERVED else _watched).inc(stored)

@@ -1,13 +1,16 @@
-"""The inference worker put together: live stages and settled ones, from one model."""
+"""The inference worker put together: live stages and settled ones, from the same versions."""
 
 import asyncio
+from pathlib import Path
 from typing import Final
 
+from inference.experiments import Experiments
 from inference.history import reader
 from inference.live import Live
 from inference.recall import LOOK_S, Recall
 from inference.serving import Serving
 from inference.settler import Settler
+from inference.trials import Trials
 from noctis.mqtt import Link
 from noctis.replica import device_link
 from noctis.settings import Settings
@@ -31,7 +34,8 @@ def link_of(settings: Settings) -> Link:
 class Worker:
     """Publishes live stages and stores settled ones, of the devices of some shards.
 
-    ``apps``: how to reach the apps' broker, None where it is the devices' one.
+    ``apps``: how to reach the apps' broker, None where it is the devices' one. ``models``: the
+    folder of the registry, for the versions of experiments.
     """
 
     def __init__(
@@ -41,11 +45,15 @@ class Worker:
         database: Database,
         serving: Serving,
         shards: frozenset[int],
+        *,
+        models: Path,
     ) -> None:
         self._serving = serving
-        self._settler = Settler(database, self._serving, shards)
+        trials = Trials(serving)
+        self._experiments = Experiments(trials, database, models)
+        self._settler = Settler(database, trials, shards)
         recall = Recall(reader(database, within_s=LOOK_S))
-        self._live = Live(link, shards, self._serving, recall, self._settler.hint, apps=apps)
+        self._live = Live(link, shards, trials, recall, self._settler.hint, apps=apps)
 
     @property
     def ready(self) -> bool:
@@ -54,8 +62,10 @@ class Worker:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        await self._experiments.begin()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._serving.run())
+            group.create_task(self._experiments.run())
             group.create_task(self._settler.run())
             group.create_task(self._live.run())
 

@@ -6,10 +6,21 @@ from alembic import context
 from sqlalchemy import Connection, create_engine, pool, text
 
 from noctis.settings import load
-from noctis.storage import command_models, label_models, replay_models, rollup_schema
+from noctis.storage import (
+    command_models,
+    experiment_models,
+    label_models,
+    replay_models,
+    rollup_schema,
+)
 from noctis.storage.night_models import metadata
 
-__all__ = ["command_models", "label_models", "replay_models"]  # imported for their tables
+__all__ = [
+    "command_models",
+    "experiment_models",
+    "label_models",
+    "replay_models",
+]  # imported for their tables
 
 # Two services that start at once must not migrate at once; the number is arbitrary.
 ADVISORY_LOCK = 0x4E0C715

@@ -1,5 +1,6 @@
 """Devices of a tenant."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -14,7 +15,7 @@ from noctis.storage.errors import AlreadyExistsError, NotFoundError
 from noctis.storage.models import accounts, devices, tenants
 from noctis.storage.tenants import id_of
 
-__all__ = ["Device", "add", "get", "list_of", "revoke"]
+__all__ = ["Device", "add", "get", "identities", "list_of", "revoke"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,16 @@ def get(tenant: str, connection: Connection, device: str) -> Device:
         message = f"tenant {tenant!r} has no device {device!r}"
         raise NotFoundError(message, hint=f"noctis device list {tenant} shows them")
     return Device(*row)
+
+
+def identities(connection: Connection, keys: Collection[int]) -> dict[int, DeviceId]:
+    """Return the names of devices by their surrogate keys; those that are gone are left out."""
+    rows = connection.execute(
+        select(devices.c.id, tenants.c.name, devices.c.name)
+        .join(tenants, tenants.c.id == devices.c.tenant_id)
+        .where(devices.c.id.in_(keys))
+    )
+    return {key: DeviceId(tenant, name) for key, tenant, name in rows}
 
 
 def revoke(tenant: str, connection: Connection, device: str) -> Device:

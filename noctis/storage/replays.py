@@ -200,8 +200,7 @@ def add(
     if tenant is not None:
         scope["tenant"] = tenants.id_of(tenant, connection)
         if device is not None:
-            found = devices.get(tenant, connection, device)
-            scope["device"] = found.id
+            scope["device"] = devices.get(tenant, connection, device).id
     span = {"since": since, "until": until}
     replay: int = connection.execute(_ADD, {"model": model_id, **scope, **span}).scalar_one()
     for key in connection.scalars(_DEVICES, scope).all():
@@ -268,9 +267,9 @@ def reopen(connection: Connection, replay: int) -> Replay:
 
 @contextmanager
 def held(engine: Engine, replay: int) -> Iterator[bool]:
-    """Keep a replay from others while the block runs; False when another has it.
+    """Keep a replay from others while the block runs, or while this process lives.
 
-    The server lets it go when the process that holds it is gone, however it ends.
+    False when another has it.
     """
     keys = {"locks": _LOCKS, "replay": replay}
     try:

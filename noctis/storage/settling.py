@@ -1,7 +1,7 @@
 """What the settler works through: stored epochs that a model does not serve yet."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
@@ -26,13 +26,14 @@ SETTLE_DELAY: Final = timedelta(minutes=15)
 # OFFSET 0 keeps the planner from turning a few look-ups by key into a join of whole tables.
 _UNJUDGED: Final = (
     "NOT EXISTS (SELECT FROM predictions p WHERE p.device_id = e.device_id "
-    "AND p.stream = e.stream AND p.seq = e.seq AND p.model_id = :model "
-    f"AND p.{SERVED} OFFSET 0)"
+    f"AND p.stream = e.stream AND p.seq = e.seq AND p.{SERVED} "
+    "AND (d.model IS NULL OR p.model_id = d.model) OFFSET 0)"
 )
 _RUN: Final = "r.device_id = e.device_id AND r.stream = e.stream AND r.run_seq = e.run_seq"
 _RECENT: Final = text(f"""
 SELECT found.*
-  FROM unnest(CAST(:devices AS integer[]), CAST(:since AS timestamptz[])) d(id, since)
+  FROM unnest(CAST(:devices AS integer[]), CAST(:models AS integer[]),
+              CAST(:since AS timestamptz[])) d(id, model, since)
  CROSS JOIN LATERAL (
   (SELECT e.device_id, e.stream, {TIMED}, e.received_at FROM epochs e JOIN runs r ON {_RUN}
     WHERE e.device_id = d.id AND e.epoch_start >= d.since AND {_UNJUDGED}
@@ -67,6 +68,8 @@ ON CONFLICT (model_id, shard) DO UPDATE SET until = excluded.until
 _NOTED: Final = text(f"""
 SELECT found.*, o.id
   FROM outbox o
+  JOIN unnest(CAST(:devices AS integer[]), CAST(:models AS integer[])) d(id, model)
+    ON d.id = o.device_id
   JOIN runs r ON r.device_id = o.device_id AND r.stream = o.stream AND r.run_seq = o.run_seq
  CROSS JOIN LATERAL (
   SELECT e.device_id, e.stream, {TIMED} FROM epochs e
@@ -92,6 +95,7 @@ def unsettled(
     shards: Collection[int] | None = None,
     hours: float = 6.0,
     limit: int = 5000,
+    others: Callable[[DeviceId], bool] | None = None,
 ) -> list[Stretch]:
     """Return stored epochs that the model does not serve: one stretch per device and stream.
 
@@ -100,11 +104,16 @@ def unsettled(
     looked; a model that is new, or comes back, begins ``hours`` before the end of what other
     models have settled. At most about ``limit`` epochs come at once: look again until nothing
     comes. ``shards``: only devices of these. The caller commits.
+
+    ``others``: whom another version serves. Of those only what no version serves yet comes, so
+    that what people saw before that one began stays.
     """
-    shard = _devices(connection, shards)
+    known = _devices(connection, shards)
+    shard = {key: shard_of(device) for key, device in known.items()}
     moment = connection.execute(select(func.now())).scalar_one()
     since = _since(connection, model_id, moment, timedelta(hours=hours))
-    keys: dict[str, object] = {"model": model_id, "devices": list(shard), "limit": limit}
+    models = [None if others and others(it) else model_id for it in known.values()]
+    keys: dict[str, object] = {"devices": list(known), "models": models, "limit": limit}
     noted = _noted(connection, keys)
     starts = [since[number] for number in shard.values()]
     recent = connection.execute(_RECENT, {**keys, "since": starts}).all()
@@ -136,15 +145,19 @@ def _advance(connection: Connection, model_id: int, until: Mapping[int, datetime
     )
 
 
-def _devices(connection: Connection, shards: Collection[int] | None) -> dict[int, int]:
-    """Return the shard of each device by its surrogate key, of these ``shards`` only."""
+def _devices(connection: Connection, shards: Collection[int] | None) -> dict[int, DeviceId]:
+    """Return the devices by their surrogate keys, of these ``shards`` only."""
     rows = connection.execute(
         select(devices.c.id, tenants.c.name, devices.c.name)
         .join(tenants, tenants.c.id == devices.c.tenant_id)
         .order_by(devices.c.id)
     )
-    found = {key: shard_of(DeviceId(tenant, name)) for key, tenant, name in rows}
-    return {key: shard for key, shard in found.items() if shards is None or shard in shards}
+    found = {key: DeviceId(tenant, name) for key, tenant, name in rows}
+    return {
+        key: device
+        for key, device in found.items()
+        if shards is None or shard_of(device) in shards
+    }
 
 
 def _since(

@@ -18,6 +18,7 @@ from evaluation.datasets import Recording, load
 from inference.model import DEFAULT_FOLDER
 from inference.serving import active
 from inference.settler import Settler
+from inference.trials import Trials
 from noctis.epoch import Frame, Run
 from noctis.errors import ModelError
 from noctis.features import COUNT
@@ -67,7 +68,7 @@ class Clinic:
         """Let the settler judge what the champion has not judged yet."""
         settings = Settings(var=self.var, database_url=SecretStr(self.url))
         database = Database(settings, application="noctis-test", connections=2)
-        settler = Settler(database, active(settings), frozenset(range(SHARDS)))
+        settler = Settler(database, Trials(active(settings)), frozenset(range(SHARDS)))
 
         async def main() -> None:
             async with asyncio.TaskGroup() as group:

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from inference.serving import active
 from inference.settler import Settler
+from inference.trials import Trials
 from noctis.settings import Settings
 from noctis.storage import census, predictions
 from noctis.storage.database import Database
@@ -67,7 +68,7 @@ class Site:
     def _settle(self) -> None:
         settings = Settings(var=self.var, database_url=self.url)
         there = Database(settings, application="noctis-test", connections=2)
-        settler = Settler(there, active(settings), frozenset(range(SHARDS)))
+        settler = Settler(there, Trials(active(settings)), frozenset(range(SHARDS)))
 
         async def main() -> None:
             async with asyncio.TaskGroup() as group:

@@ -12,6 +12,7 @@ from broker.server import MosquittoServer
 from inference import settler as settler_module
 from inference.serving import active
 from inference.settler import Settler
+from inference.trials import Trials
 from noctis.settings import Settings
 from noctis.storage.database import Database
 from noctis.storage.engine import create, transaction
@@ -111,7 +112,7 @@ def test_what_no_live_message_told_of_is_found_by_the_next_look(
     monkeypatch.setattr(settler_module, "LOOK_S", 0.5)
     settings = Settings(var=worker.var, database_url=own_postgres.url)
     there = Database(settings, application="noctis-test", connections=2)
-    settler = Settler(there, active(settings), frozenset(range(SHARDS)))
+    settler = Settler(there, Trials(active(settings)), frozenset(range(SHARDS)))
     night = Night(6)
 
     async def main() -> None:

@@ -1,0 +1,139 @@
+"""``noctis experiment``: a version beside the champion, watched or for a share of devices."""
+
+from typing import Annotated, Any, Final
+
+import typer
+from rich.table import Table
+
+from cli.local import DEFAULT_VAR, Var, opened
+from cli.model_evaluate import folder_of
+from cli.output import Json, out, print_json, progress
+from cli.replay_view import compared
+from evaluation import experiment as evaluated
+from inference.model import Model
+from noctis.settings import Settings
+from noctis.stages import LABELS
+from noctis.storage import experiments, predictions
+from noctis.storage.experiments import Experiment, Kind
+from registry.store import DEFAULT_NAME, Registry
+
+__all__ = ["app"]
+
+app: Final = typer.Typer(
+    help="A version beside the champion: shadow, canary, A/B.", no_args_is_help=True
+)
+
+SHARES: Final[dict[Kind, float]] = {"shadow": 0.0, "canary": 0.1, "ab": 0.5}
+
+Name = Annotated[str, typer.Argument(help="of the experiment, as experiment list shows it")]
+
+
+@app.command()
+def start(
+    *,
+    kind: Annotated[Kind, typer.Option(help="shadow: unseen; canary, ab: serves a share.")],
+    version: Annotated[str, typer.Option(help="A version, an alias, or 'shipped'.")],
+    name: Annotated[str, typer.Option(help="A new name for the experiment.")],
+    share: Annotated[
+        float | None, typer.Option(help="Of the devices (canary: 0.1, ab: 0.5).")
+    ] = None,
+    tenant: Annotated[str | None, typer.Option(help="Devices of this tenant alone.")] = None,
+    model: Annotated[str, typer.Option(help="Which model.")] = DEFAULT_NAME,
+    var: Var = DEFAULT_VAR,
+    json: Json = False,
+) -> None:
+    """Start an experiment; workers follow within seconds, without a restart."""
+    folder = folder_of(Registry(Settings(var=var).models, model), version)
+    manifest = Model.load(folder).manifest
+    with opened(var) as connection:
+        started = experiments.start(
+            tenant,
+            connection,
+            name,
+            kind,
+            model_id=predictions.model_id(connection, manifest.name, manifest.version),
+            share=SHARES[kind] if share is None else share,
+        )
+    _tell(started, json=json)
+
+
+@app.command()
+def stop(name: Name, *, var: Var = DEFAULT_VAR, json: Json = False) -> None:
+    """Stop an experiment: the champion serves all its devices again."""
+    with opened(var) as connection:
+        stopped = experiments.stop(connection, name)
+    _tell(stopped, json=json)
+
+
+@app.command("list")
+def list_experiments(
+    *,
+    limit: Annotated[int, typer.Option(help="So many at most.", min=1, max=1000)] = 30,
+    var: Var = DEFAULT_VAR,
+    json: Json = False,
+) -> None:
+    """List the experiments, the newest first."""
+    with opened(var) as connection:
+        found = experiments.list_all(connection, limit=limit)
+    if json:
+        print_json([_as_json(it) for it in found])
+    else:
+        out.print(_table(*found))
+
+
+@app.command()
+def show(name: Name, *, var: Var = DEFAULT_VAR, json: Json = False) -> None:
+    """Show what an experiment has shown so far."""
+    with opened(var) as connection:
+        found = experiments.get(connection, name)
+        report = evaluated.report(connection, found)
+    if json:
+        print_json({**_as_json(found), "report": report})
+        return
+    out.print(_table(found))
+    if found.refusal is not None:
+        progress(f"a worker does not run it: {found.refusal}")
+    if found.kind == "shadow":
+        out.print(*compared(report["comparison"], found.model, "served"), sep="\n")
+    else:
+        out.print(_arms(report))
+
+
+def _tell(it: Experiment, *, json: bool) -> None:
+    if json:
+        print_json(_as_json(it))
+    else:
+        out.print(_table(it))
+
+
+def _table(*found: Experiment) -> Table:
+    made = Table("experiment", "kind", "model", "share", "of", "started", "stopped", box=None)
+    for it in found:
+        stopped = "" if it.stopped_at is None else f"{it.stopped_at:%Y-%m-%d %H:%M}"
+        share = "" if it.kind == "shadow" else f"{it.share:.0%}"
+        started = f"{it.started_at:%Y-%m-%d %H:%M}"
+        made.add_row(it.name, it.kind, it.model, share, it.tenant or "all", started, stopped)
+    return made
+
+
+def _arms(report: dict[str, Any]) -> Table:
+    made = Table("minutes of", "devices", *LABELS, "null", box=None)
+    for arm, it in report.items():
+        share = it["null_share"]
+        minutes = (f"{it['minutes'][label]:g}" for label in LABELS)
+        null = "-" if share is None else f"{share:.1%}"
+        made.add_row(arm, str(it["devices"]), *minutes, null)
+    return made
+
+
+def _as_json(it: Experiment) -> dict[str, Any]:
+    return {
+        "experiment": it.name,
+        "kind": it.kind,
+        "model": it.model,
+        "share": it.share,
+        "tenant": it.tenant,
+        "started_at": it.started_at.isoformat(),
+        "stopped_at": None if it.stopped_at is None else it.stopped_at.isoformat(),
+        "refusal": it.refusal,
+    }
