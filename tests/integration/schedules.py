@@ -15,6 +15,7 @@ import os
 import random
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -198,8 +199,10 @@ CREATE TRIGGER fixed BEFORE DELETE OR UPDATE OF boot, tick_s, utc_s, utc, receiv
 @pytest.fixture(scope="session")
 def played(postgres: str, migrated: str) -> Iterator[Played]:
     """The schedules, played once into a database of their own."""
-    with fresh_database(postgres, migrated) as url:
+    with ExitStack() as stack:
+        url = stack.enter_context(fresh_database(postgres, migrated))
         engine = create(url, application="noctis-test")
+        stack.callback(engine.dispose)
         chance = random.Random(SEED)  # noqa: S311 - repeatable, not secret
         platform = Platform(engine, chance)
         with transaction(engine, 60) as connection:
@@ -213,4 +216,3 @@ def played(postgres: str, migrated: str) -> Iterator[Played]:
         print(f"NOCTIS_SEED={SEED} NOCTIS_SCHEDULES={DEVICES}")  # noqa: T201 - to repeat it
         made = play(platform)
         yield Played(made, engine, platform.refused)
-        engine.dispose()
