@@ -148,12 +148,12 @@ def _judge(platform: Platform, log: Path, beds: Sequence[Live]) -> tuple[int, in
     """Return how many epochs are lost, and how many rows there are too many."""
     lost = doubled = 0
     made = {DRAINING: {(*key_of(it), it["record_hex"]) for it in read_log(log)}}
-    made |= {one.id: {(one.stream, seq, None) for seq in one.sent} for one in beds}
+    made |= {one.id: {(one.stream, seq, "") for seq in one.sent} for one in beds}
     for device, truth in made.items():
         with transaction(platform.engine, seconds=300) as connection:
             rows = count(TENANT, connection, device.device).records
         if device != DRAINING:
-            rows = [(stream, seq, None) for stream, seq, _ in rows]
+            rows = [(stream, seq, "") for stream, seq, _ in rows]
         lost += len(truth - set(rows))
         doubled += len(rows) - len(truth & set(rows))
     return lost, doubled

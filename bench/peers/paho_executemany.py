@@ -31,8 +31,12 @@ def main() -> None:
     )
     client.username_pw_set(user, password)
     client.on_message = lambda _client, _data, message: arrived.put(message)
-    client.on_connect = lambda *_: client.subscribe(topic, qos=1)
-    properties = Properties(PacketTypes.CONNECT)
+
+    def subscribe(*_: object) -> None:
+        client.subscribe(topic, qos=1)
+
+    client.on_connect = subscribe
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.ReceiveMaximum = 5000
     properties.SessionExpiryInterval = 3600
     client.connect("127.0.0.1", int(port), clean_start=False, properties=properties)
