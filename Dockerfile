@@ -10,6 +10,7 @@ COPY broker broker
 COPY ingestor ingestor
 COPY inference inference
 COPY companion companion
+COPY drift drift
 COPY evaluation evaluation
 COPY training training
 COPY registry registry

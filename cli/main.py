@@ -15,6 +15,7 @@ from cli import (
     export,
     labels,
     model,
+    model_drift,
     night,
     replay,
     resend,
@@ -50,6 +51,7 @@ app.add_typer(admin.app, name="app")
 app.add_typer(admin.service, name="service")
 app.add_typer(cluster.app, name="cluster")
 app.add_typer(night.app, name="night")
+model.app.command("drift")(model_drift.drift)
 app.add_typer(model.app, name="model")
 app.add_typer(replay.app, name="replay")
 app.add_typer(experiment.app, name="experiment")

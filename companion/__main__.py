@@ -32,6 +32,7 @@ def _serve(settings: Settings) -> int:
         settings.shard_set,
         apps=app_link(settings, "companion"),
         kept=settings.retention,
+        models=settings.models,
     )
     service = Service(
         name="companion",

@@ -2,9 +2,11 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 from typing import Final, Protocol
 
 from companion.commands import Commands
+from companion.drift import Drift
 from companion.erasure import Erasing
 from companion.keeper import NightKeeper
 from companion.listening import Ear, filters
@@ -48,6 +50,7 @@ class Companion:
         database: Database,
         shards: frozenset[int],
         *,
+        models: Path,
         apps: Link | None = None,
         kept: timedelta = KEPT,
     ) -> None:
@@ -60,6 +63,7 @@ class Companion:
             NightKeeper(database, shards),
             Rollups(database),
             Retention(database, shards, kept=kept),
+            Drift(database, models, shards),
             Erasing(database, self.session, self.app_session, shards),
             commands,
             reports,

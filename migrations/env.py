@@ -8,6 +8,7 @@ from sqlalchemy import Connection, create_engine, pool, text
 from noctis.settings import load
 from noctis.storage import (
     command_models,
+    drift_models,
     experiment_models,
     label_models,
     replay_models,
@@ -17,6 +18,7 @@ from noctis.storage.night_models import metadata
 
 __all__ = [
     "command_models",
+    "drift_models",
     "experiment_models",
     "label_models",
     "replay_models",

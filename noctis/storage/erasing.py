@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, tex
 
 from noctis.identity import DeviceId
 from noctis.storage import disposal
+from noctis.storage.drift_models import drift_reports
 from noctis.storage.erasures import Erasure
 from noctis.storage.models import accounts, erasures, streams, tenants
 from noctis.storage.models import devices as owners
@@ -91,6 +92,11 @@ def finish(connection: Connection, erasure: Erasure, found: Sequence[Subject]) -
         while step(connection, erasure, subject):
             pass
     keys = [subject.id for subject in found]
+    # What was told of all of the tenant's devices was told of these too.
+    of_all = (drift_reports.c.tenant_id == erasure.tenant_id) & drift_reports.c.device_id.is_(
+        None
+    )
+    connection.execute(delete(drift_reports).where(of_all))
     is_mine: ColumnElement[bool] = streams.c.device_id.in_(keys)
     if erasure.kind == "tenant":
         is_mine = or_(is_mine, streams.c.tenant_id == erasure.tenant_id)

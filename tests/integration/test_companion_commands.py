@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -92,7 +93,12 @@ def desk(database_url: str) -> Iterator[Desk]:
 @asynccontextmanager
 async def companion(broker: MosquittoServer, url: str) -> AsyncIterator[None]:
     database = Database(Settings(database_url=url), application="test", connections=2)
-    made = Companion(link(broker, "svc-companion-0"), database, frozenset(range(64)))
+    made = Companion(
+        link(broker, "svc-companion-0"),
+        database,
+        frozenset(range(64)),
+        models=Path("var/models"),
+    )
     async with asyncio.TaskGroup() as group:
         running = group.create_task(made.run())
         await until(lambda: made.ready)

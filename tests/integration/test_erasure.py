@@ -84,6 +84,13 @@ SELECT tenant_id, id, 'closed', now(), 'UTC', now(), now(), '', 0, 0, 0, 0, 0, 0
        0, 0
   FROM devices WHERE id = :device""",
     "INSERT INTO reference_stages VALUES (:device, 'psg', now(), 1, 'ann', now())",
+    """
+INSERT INTO night_histograms (recording_id, device_id, revision, counts)
+SELECT id, device_id, 1, '' FROM recordings WHERE device_id = :device""",
+    """
+INSERT INTO drift_reports (tenant_id, device_id, model, day, verdict, body)
+SELECT tenant_id, it, 'stager@1', now(), 'drift', '{}'
+  FROM devices, unnest(ARRAY[id, NULL]) it WHERE id = :device ON CONFLICT DO NOTHING""",
     "UPDATE recordings SET replaced_by = id, state = 'withdrawn' WHERE device_id = :device",
 )
 

@@ -73,6 +73,9 @@ KNOWN: Final[dict[str, Sequence[object]]] = {
     "recordings.state": ("open", "closed", "withdrawn"),
     "recordings.replaced_by": (None, None, None),
     "retention_days": (None, 200, 400),
+    "night_histograms.recording_id": tuple(
+        f"00000000-0000-4000-8000-{row:012}" for row in range(ROWS)
+    ),
     "streams.closed_at": (None, None, START),
     "erasures.kind": ("device", "tenant", "device"),
     "erasures.device_id": (1, None, 2),

@@ -1,0 +1,165 @@
+"""``noctis model drift``: whether devices still send what the model was trained on."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Final
+
+import typer
+from rich.table import Table
+
+from cli.local import DEFAULT_VAR, Var, opened
+from cli.output import Json, out, print_json, progress
+from drift import advice, reference
+from drift.report import LOOKBACK_DAYS, WINDOW_DAYS, Report, compare
+from noctis.errors import ConfigurationError
+from noctis.settings import Settings
+from noctis.storage import devices, drift_reports, night_histograms, recordings, tenants
+from noctis.storage.drift_reports import Kept
+from noctis.storage.engine import Connection
+
+__all__ = ["drift"]
+
+_DATE: Final = ["%Y-%m-%d"]
+_AT_ONCE: Final = 64
+_MARKS: Final = {"drift": "[bold red]drift[/]", "stable": "[green]stable[/]"}
+
+Evening = Annotated[datetime | None, typer.Option(formats=_DATE, show_default=False)]
+
+
+def drift(
+    *,
+    tenant: Annotated[
+        str | None, typer.Option(help="Compute it now for a tenant (default: what is kept).")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="With --tenant: of this device.")] = None,
+    since: Evening = None,
+    until: Evening = None,
+    version: Annotated[
+        str | None, typer.Option(help="A version, an alias, or 'shipped' (default: serves).")
+    ] = None,
+    var: Var = DEFAULT_VAR,
+    json: Json = False,
+) -> None:
+    """Hold the last nights against what a version was trained on; exit 0 only without drift.
+
+    With --tenant it is computed from what is stored, over the 14 days up to the last night or
+    from the evening --since up to that before --until. Without, the companion's newest reports
+    are shown. A verdict is stable, drift, or unknown (too few nights).
+    """
+    if tenant is None:
+        if device or since or until or version:
+            message = "--device, --since, --until and --version need --tenant"
+            raise ConfigurationError(message, hint="say whose drift: --tenant NAME")
+        with opened(var) as connection:
+            kept = drift_reports.newest(connection)
+        _show_kept(kept, json=json)
+        raise typer.Exit(int(any(it.verdict == "drift" for it in kept)))
+    against = reference.load(Settings(var=var).models, version)
+    first, last = (None if it is None else it.date() for it in (since, until))
+    with opened(var) as connection:
+        window = _window(tenant, connection, device, first, last)
+    _bring_up(tenant, device, window, var)
+    with opened(var) as connection:
+        nights = night_histograms.read(
+            tenant, connection, device, _lookback(window), window[1], model=against.model
+        )
+    made = compare(
+        against.fingerprint, nights, model=against.model, since=window[0], until=window[1]
+    )
+    whose = tenant if device is None else f"{tenant}/{device}"
+    if json:
+        print_json({"subject": whose, **made.as_json()})
+    else:
+        _show(whose, made)
+    raise typer.Exit(int(made.verdict != "stable"))
+
+
+def _window(
+    tenant: str,
+    connection: Connection,
+    device: str | None,
+    since: date | None,
+    until: date | None,
+) -> tuple[date, date]:
+    """Return the evenings [since, until): as given, else the 14 days up to the last night."""
+    names = [device] if device else [it.name for it in devices.list_of(tenant, connection)]
+    tenants.id_of(tenant, connection)
+    if until is None:
+        last = [recordings.list_of(tenant, connection, name, limit=1) for name in names]
+        evenings = [found[0].night.evening for found in last if found]
+        until = max(evenings, default=date.today()) + timedelta(days=1)  # noqa: DTZ011 - a date
+    if since is not None and since >= until:
+        message = f"no evening lies between {since} and {until}"
+        raise ConfigurationError(message, hint="--since is an evening before --until")
+    return since or until - timedelta(days=WINDOW_DAYS), until
+
+
+def _lookback(window: tuple[date, date]) -> date:
+    return min(window[0], window[1] - timedelta(days=LOOKBACK_DAYS))
+
+
+def _bring_up(tenant: str, device: str | None, window: tuple[date, date], var: Var) -> None:
+    """Make the histograms that the companion has not made yet, in short transactions."""
+    while True:
+        with opened(var) as connection:
+            waiting = night_histograms.waiting_of(
+                tenant, connection, device, _lookback(window), window[1], limit=_AT_ONCE
+            )
+            for night in waiting:
+                night_histograms.make(connection, night)
+        if not waiting:
+            return
+        progress(f"{len(waiting)} nights read, back to {waiting[-1].started_at:%Y-%m-%d}")
+
+
+def _show_kept(kept: Sequence[Kept], *, json: bool) -> None:
+    if json:
+        print_json([_as_json(it) for it in kept])
+        return
+    if not kept:
+        progress("no report is kept yet; the companion makes them as nights close")
+        return
+    table = Table("whose", "verdict", "until", "nights", "what", "model", box=None)
+    for it in kept:
+        what = [c["name"] for c in it.body["channels"] if c["verdict"] == "drift"]
+        what += [c["stream"] for c in it.body["changes"] or ()]
+        named = ", ".join(dict.fromkeys(what))
+        verdict = _MARKS.get(it.verdict, it.verdict)
+        whose = it.tenant if it.device is None else f"{it.tenant}/{it.device}"
+        table.add_row(whose, verdict, str(it.day), str(it.body["nights"]), named, it.model)
+    out.print(table)
+
+
+def _as_json(it: Kept) -> dict[str, Any]:
+    subject = it.tenant if it.device is None else f"{it.tenant}/{it.device}"
+    return {"subject": subject, "made_at": it.made_at.isoformat(), **it.body}
+
+
+def _show(whose: str, made: Report) -> None:
+    out.print(
+        f"[bold]{whose}[/] against {made.model}: {_MARKS.get(made.verdict, made.verdict)}\n"
+        f"evenings {made.since} to {made.until - timedelta(days=1)}, {made.nights} nights of "
+        f"{made.sleepers} devices"
+    )
+    table = Table(
+        *("channel", "verdict", "PSI", "KS", "Wasserstein", "in IQR", "missing", "limits"),
+        box=None,
+    )
+    for it in made.channels:
+        limits = " ".join(f"{value:.2f}" for value in it.limits.values())
+        numbers = [_text(it.psi), _text(it.ks), f"{_text(it.wasserstein)} {it.unit}"]
+        missing = f"{it.missing:.0%} ({it.missing_change:+.0%})"
+        verdict = _MARKS.get(it.verdict, it.verdict)
+        table.add_row(it.name, verdict, *numbers, _text(it.wasserstein_scaled), missing, limits)
+    out.print(table)
+    for change in made.changes or ():
+        out.print(
+            f"{change.stream}: another mean since {change.since} ({change.by:+.1f} SD from "
+            f"night to night), told on {change.told}"
+        )
+    for line in advice.of(made):
+        out.print(f"→ {line}")
+
+
+def _text(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
