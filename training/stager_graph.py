@@ -8,7 +8,7 @@ import numpy as np
 from inference.graph import Graph
 from inference.tracks import COUNT, WINDOW
 from noctis.errors import ModelError
-from registry.manifest import Part, Recipe
+from registry.manifest import ARTEFACT, Part, Recipe
 from training.blend import Mix
 from training.lessons import Lesson
 from training.net_graph import to_graph
@@ -30,20 +30,22 @@ def graphs_of(stager: Stager, lessons: Sequence[Lesson]) -> dict[str, bytes]:
     Both are compared on every epoch of the lessons.
     """
     parts = stager.parts
-    graphs = {NETS: to_graph(parts.nets)}
-    _check_nets(graphs[NETS], parts.nets, lessons)
-    if parts.trees is not None:
-        tables = [lesson.view.table for lesson in lessons if lesson.view.table is not None]
-        graphs[TREES] = tree_graph(parts.trees, tables)
-    return graphs
+    nets = to_graph(parts.nets)
+    _check_nets(nets, parts.nets, lessons)
+    if parts.trees is None:
+        return {ARTEFACT: nets}
+    tables = [lesson.view.table for lesson in lessons if lesson.view.table is not None]
+    return {TREES: tree_graph(parts.trees, tables), NETS: nets}
 
 
 def recipe_of(mix: Mix) -> Recipe:
     """Return the recipe of the graphs."""
-    nets = Part(kind="net", file=NETS, weight=mix.net_share)
-    trees = Part(kind="trees", file=TREES, weight=1 - mix.net_share or 1.0)
+    parts: tuple[Part, ...] = (Part(kind="net", file=ARTEFACT),)
+    if mix.net_share < 1:
+        trees = Part(kind="trees", file=TREES, weight=1 - mix.net_share)
+        parts = (trees, Part(kind="net", file=NETS, weight=mix.net_share))
     return Recipe(
-        parts=(trees, nets) if mix.net_share < 1 else (nets,),
+        parts=parts,
         prior=mix.prior,
         prior_power=mix.prior_power,
         temperature=mix.temperature,
