@@ -13,7 +13,6 @@ from onnx import TensorProto, helper, numpy_helper
 from inference.architectures import signature
 from inference.model import DEFAULT_FOLDER, Model
 from registry.manifest import (
-    ARTEFACT,
     GOLDEN,
     MANIFEST,
     Golden,
@@ -56,7 +55,8 @@ def graph_of(shape: tuple[int, ...], *, seed: int = 0) -> bytes:
 
 def manifest_of(version: str = "tiny", **fields: object) -> Manifest:
     """Return the shipped model's manifest with other fields, for a model of these parts."""
-    known = read_manifest(DEFAULT_FOLDER).model_dump(mode="json")
+    shipped = read_manifest(DEFAULT_FOLDER).model_dump(mode="json")
+    known = shipped | {"architecture": "trees", "recipe": {}}
     manifest = Manifest.model_validate(known | {"version": version, "files": {}} | fields)
     return manifest.model_copy(update={"features": signature(manifest.parts)})
 
@@ -80,11 +80,6 @@ def write_model(
         (folder / name).write_bytes(content)
     (folder / MANIFEST).write_text(manifest.model_dump_json())
     return manifest
-
-
-def shipped_graph() -> bytes:
-    """Return the shipped model's graph of trees."""
-    return (DEFAULT_FOLDER / ARTEFACT).read_bytes()
 
 
 def copy_of_the_shipped(root: Path, *, version: str | None = None) -> Path:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from evaluation.datasets import Recording, load
+from inference.features import COUNT as FEATURE_COUNT
 from inference.model import DEFAULT_FOLDER
 from inference.serving import active
 from inference.settler import Settler
@@ -137,7 +138,7 @@ def test_a_refused_version_serves_nothing_and_one_that_passes_does_until_it_is_u
 ) -> None:
     registry = Registry(clinic.var / "models")
     publish_copy(clinic.var, "equal")
-    write_model(clinic.var / "bad", "bad", {"model.onnx": graph_of((len(SHIPPED.features),))})
+    write_model(clinic.var / "bad", "bad", {"model.onnx": graph_of((FEATURE_COUNT,))})
     registry.publish(clinic.var / "bad")
     asked = ("--data", str(clinic.nights), "--approver", "Ann Lee")
     with pytest.raises(ModelError, match="stager@bad is not promoted: kappa"):

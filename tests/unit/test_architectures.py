@@ -13,7 +13,7 @@ from inference.tracks import NAMES as TRACK_NAMES
 from inference.tracks import WINDOW, tracks
 from noctis.errors import ModelError
 from registry.manifest import ARTEFACT, Part, Recipe
-from tests.models import graph_of, manifest_of, shipped_graph, write_model
+from tests.models import graph_of, manifest_of, write_model
 from training.golden import made_up_night
 
 TREES = (FEATURE_COUNT,)
@@ -135,7 +135,7 @@ def test_a_net_is_loaded_and_stages_by_the_tracks_alone(tmp_path: Path) -> None:
 
 
 def test_trees_and_nets_blend(tmp_path: Path) -> None:
-    graphs = {"trees.onnx": shipped_graph(), "net.onnx": graph_of(NET, seed=4)}
+    graphs = {"trees.onnx": graph_of(TREES, seed=3), "net.onnx": graph_of(NET, seed=4)}
     parts = (
         Part(kind="trees", file="trees.onnx", weight=0.4),
         Part(kind="net", file="net.onnx", weight=0.6),

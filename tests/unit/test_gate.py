@@ -12,6 +12,7 @@ from evaluation.comparison import compare, left_out, read_report
 from evaluation.datasets import DataError, Recording
 from evaluation.figures import BINS, Tally
 from evaluation.gate import Limits, decide
+from inference.features import COUNT as FEATURE_COUNT
 from inference.model import DEFAULT_FOLDER
 from noctis.errors import ConfigurationError, ModelError
 from registry.manifest import Night, read_manifest
@@ -144,7 +145,7 @@ def test_subjects_whom_a_model_knows_are_left_out_with_all_their_nights() -> Non
 
 def test_a_report_that_was_changed_is_refused(tmp_path: Path) -> None:
     nights = [night(f"night-{at}", f"s{at}", f"{at:x}") for at in range(6)]
-    write_model(tmp_path / "other", "other", {"model.onnx": graph_of((len(SHIPPED.features),))})
+    write_model(tmp_path / "other", "other", {"model.onnx": graph_of((FEATURE_COUNT,))})
     made = compare(tmp_path / "other", DEFAULT_FOLDER, nights, limits=LIMITS)
     assert made.decision.subjects == 6
     assert not made.decision.is_promotable
@@ -171,7 +172,7 @@ class Desk:
         self.registry = Registry(folder / "var" / "models")
         for version in ("equal", "other"):
             publish_copy(folder / "var", version)
-        graph = graph_of((len(SHIPPED.features),))
+        graph = graph_of((FEATURE_COUNT,))
         write_model(folder / "draft", "bad", {"model.onnx": graph})
         self.registry.publish(folder / "draft")
 
