@@ -85,6 +85,13 @@ def test_a_model_that_knows_how_sure_it_is_has_no_calibration_error() -> None:
     assert calibration_error(tally(1 - right, stages, sure).bins) == pytest.approx(0.2)
 
 
+def test_too_sure_here_and_not_sure_enough_there_do_not_cancel_out() -> None:
+    stages = np.zeros(20, np.int8)
+    reference = np.array([0] * 10 + [0] * 9 + [1], np.int8)
+    chances = np.array([[0.9, 0.1, 0.0, 0.0]] * 10 + [[1.0, 0.0, 0.0, 0.0]] * 10)
+    assert calibration_error(tally(reference, stages, chances).bins) == pytest.approx(0.1)
+
+
 def test_a_subject_of_whom_nothing_is_known_has_no_figures() -> None:
     nothing = np.full(5, NO_STAGE, np.int8)
     told = document({"ann": tally(nothing, nothing, np.full((5, 4), np.nan))})

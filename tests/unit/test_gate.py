@@ -113,7 +113,7 @@ def test_students_quantile_is_that_of_the_tables(freedom: int, quantile: float) 
 def test_equal_models_are_seldom_called_different_where_epochs_call_half_of_them_so() -> None:
     told = measure(200, 12, seed=5)
     assert told["superior"] < 0.06
-    assert told["plain_percentile"] >= told["superior"]
+    assert told["plain_percentile"] > told["superior"]
     assert told["mcnemar"] > 0.2
     assert 0.5 < told["kappa"] < 0.65
 
