@@ -93,7 +93,7 @@ class Experiment:
         """
         digest = hashlib.sha256(f"{self.model} {device}".encode()).digest()
         place = int.from_bytes(digest[:8], "big") / (1 << 64)
-        return self.covers(device) and place < self.share
+        return self.kind != "shadow" and self.covers(device) and place < self.share
 
 
 def start(

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +22,7 @@ from noctis.storage.engine import create, transaction
 from noctis.storage.predictions import Origin
 from noctis.storage.server import PostgresServer
 from noctis.topics import SHARDS
-from tests.integration.broker_fixtures import eventually, on_loop
+from tests.integration.broker_fixtures import on_loop
 from tests.integration.inference_fixtures import (
     D1,
     D2,
@@ -45,7 +42,6 @@ pytestmark = pytest.mark.postgres
 EVENING: Final = datetime(2026, 11, 1, 22, 0, tzinfo=UTC)
 EPOCHS: Final = 120
 SPAN: Final = ("--since", "2026-11-01", "--until", "2026-11-03")
-PROGRAM: Final = "import sys; from cli.main import main; sys.argv[0] = 'noctis'; main()"
 
 
 class Site:
@@ -91,14 +87,6 @@ class Site:
         )
         assert done.exit_code == code, (done.output, done.exception)
         return json.loads(done.stdout) if done.stdout else done.exception
-
-    def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
-        """Start a command as a process of its own."""
-        return subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, *arguments, "--var", str(self.var), "--json"],
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, "NOCTIS_DATABASE_URL": self.url, "OMP_NUM_THREADS": "1"},
-        )
 
     def of(self, model: str) -> dict[str, list[tuple[object, ...]]]:
         """Return what a version said of each device's epochs."""
@@ -156,24 +144,6 @@ def test_a_replay_says_bit_for_bit_what_the_settler_said_and_shows_it_to_nobody(
     assert {row.model for row in shown} == {served}
 
 
-def test_a_replay_that_is_killed_goes_on_and_does_nothing_twice(site: Site) -> None:
-    running = site.start("replay", "start", "--version", "three", *SPAN)
-    try:
-        assert eventually(lambda: site.count("stager@three") > 0, within_s=60)
-    finally:
-        running.kill()
-        running.wait(10)
-    cut = site.count("stager@three")
-    assert 0 < cut < 3 * EPOCHS
-    assert eventually(lambda: site.noctis("replay", "list")[0]["state"] == "stopped")
-    number = str(site.noctis("replay", "list")[0]["replay"])
-    done = site.noctis("replay", "resume", number, "--jobs", "2")
-    assert (done["state"], done["epochs_done"]) == ("done", 3 * EPOCHS)
-    assert done["stored"] == 3 * EPOCHS
-    assert site.of("stager@three") == site.of(shipped(site))
-    assert site.noctis("replay", "resume", number) == done
-
-
 def test_a_replay_ends_when_it_is_cancelled_and_goes_on_when_it_is_resumed(site: Site) -> None:
     begun = site.noctis("replay", "start", "--version", "four", "--device", "t1/d1", *SPAN)
     number = str(begun["replay"])
@@ -219,6 +189,8 @@ def number_of(site: Site, model: str) -> int:
 
 
 def test_a_version_that_serves_what_it_replayed_takes_it_over_unchanged(site: Site) -> None:
+    done = site.noctis("replay", "start", "--version", "three", *SPAN)
+    assert done["stored"] == 3 * EPOCHS
     key = number_of(site, "stager@three")
     replayed = site.of("stager@three")
     with transaction(site.engine) as connection:
