@@ -106,7 +106,9 @@ def _of_stored(
     span: tuple[datetime | None, datetime | None],
 ) -> dict[str, Any]:
     """Hold a tenant's devices against their labels; a device counts as a subject."""
-    names = [device] if device else [it.name for it in devices.list_of(tenant, connection)]
+    names = [it.name for it in devices.list_of(tenant, connection)]
+    if device is not None:
+        names = [device.removeprefix(f"{tenant}/")]
     held: dict[str, Held] = {}
     for at, one in enumerate(names):
         report("devices with labels", at, len(names))
@@ -164,7 +166,7 @@ def show(told: dict[str, Any]) -> None:
         f"{told['unstaged']} scored epochs got no stage; "
         f"counted as wrong, kappa is {_text(told['kappa_unstaged_wrong'])}"
     )
-    columns = ("epochs", "kappa", "accuracy", "macro-F1", "calibration")
+    columns = ("epochs", "kappa", "agree", "F1", "calib.")
     table = Table("subject", *columns, *LABELS, box=None)
     for name, one in told["subjects"].items():
         table.add_row(name, str(one["epochs"]), *map(_text, _figures(one)))

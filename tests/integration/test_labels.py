@@ -139,7 +139,7 @@ def test_stored_predictions_are_held_against_imported_labels(
     assert figures["model"] == model
     assert set(figures["subjects"]) == {"bed"}
     until = ("--until", f"{BEGIN + timedelta(minutes=10):%Y-%m-%dT%H:%M:%S}")
-    early = value(run(database_url, *evaluate, *until, "--device", "bed", "--json"))
+    early = value(run(database_url, *evaluate, *until, *bed, "--json"))
     assert (early["epochs"], early["accuracy"]) == (20, 1.0)
     listed = value(run(database_url, "labels", "list", "home/bed", "--json"))
     assert [(it["source"], it["labels"]) for it in listed] == [("psg", 45)]
