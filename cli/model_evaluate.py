@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from cli.labels import Since, Until, utc
-from cli.local import DEFAULT_VAR, Var, opened
+from cli.local import DEFAULT_VAR, SECONDS, Var, database_url
 from cli.output import Json, out, print_json, progress
 from evaluation.datasets import Recording, find_nights, load
 from evaluation.document import document
@@ -20,7 +20,7 @@ from noctis.errors import ConfigurationError
 from noctis.settings import Settings
 from noctis.stages import LABELS
 from noctis.storage import devices
-from noctis.storage.engine import Connection
+from noctis.storage.engine import Engine, create, transaction
 from registry.manifest import night_in_training, read_manifest
 from registry.store import ALIASES, DEFAULT_NAME, Registry
 
@@ -66,12 +66,15 @@ def evaluate(
     if data is not None:
         told = _of_nights(data, folder, settings, jobs)
     else:
-        with opened(var) as connection:
-            span = (utc(since), utc(until))
-            model = read_manifest(folder).full_name
+        engine = create(database_url(var), application="noctis-cli", connections=1)
+        span = (utc(since), utc(until))
+        model = read_manifest(folder).full_name
+        try:
             told = _of_stored(
-                tenant or "", connection, device, model=model, source=source, span=span
+                tenant or "", engine, device, model=model, source=source, span=span
             )
+        finally:
+            engine.dispose()
     if json:
         print_json(told)
     else:
@@ -98,7 +101,7 @@ def _of_nights(data: Path, folder: Path, settings: Settings, jobs: int) -> dict[
 
 def _of_stored(
     tenant: str,
-    connection: Connection,
+    engine: Engine,
     device: str | None,
     *,
     model: str,
@@ -106,14 +109,15 @@ def _of_stored(
     span: tuple[datetime | None, datetime | None],
 ) -> dict[str, Any]:
     """Hold a tenant's devices against their labels; a device counts as a subject."""
-    names = [it.name for it in devices.list_of(tenant, connection)]
+    with transaction(engine, SECONDS) as connection:
+        names = [it.name for it in devices.list_of(tenant, connection)]
     if device is not None:
         names = [device.removeprefix(f"{tenant}/")]
     held: dict[str, Held] = {}
     for at, one in enumerate(names):
         report("devices with labels", at, len(names))
         found = hold(
-            tenant, connection, one, model=model, source=source, since=span[0], until=span[1]
+            tenant, engine, one, model=model, source=source, since=span[0], until=span[1]
         )
         if found is not None:
             held[one] = found

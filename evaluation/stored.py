@@ -12,7 +12,7 @@ from evaluation.figures import NO_STAGE, Tally, tally, total
 from noctis.epoch import EPOCH_SECONDS
 from noctis.stages import COUNT
 from noctis.storage import labels, predictions
-from noctis.storage.engine import Connection
+from noctis.storage.engine import Engine, transaction
 from noctis.storage.labels import Label
 from noctis.storage.predictions import Staged
 
@@ -20,6 +20,7 @@ __all__ = ["Held", "hold", "match"]
 
 NEAR: Final = timedelta(seconds=EPOCH_SECONDS / 2)
 PAUSE: Final = timedelta(hours=1)
+SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +33,7 @@ class Held:
 
 def hold(
     tenant: str,
-    connection: Connection,
+    engine: Engine,
     device: str,
     *,
     model: str,
@@ -42,20 +43,16 @@ def hold(
 ) -> Held | None:
     """Hold what ``model``, a ``name@version``, said against a source's labels.
 
-    None where the source has no label with since <= start < until. Raise NotFoundError when
-    the tenant has no such device.
+    Each night is a transaction of its own. None where the source has no label with
+    since <= start < until. Raise NotFoundError when the tenant has no such device.
     """
-    found = labels.read(tenant, connection, device, source, since=since, until=until)
+    with transaction(engine, SECONDS) as connection:
+        found = labels.read(tenant, connection, device, source, since=since, until=until)
     held = []
     for stretch in _stretches(found):
-        staged = predictions.read(
-            tenant,
-            connection,
-            device,
-            stretch[0].start - NEAR,
-            stretch[-1].start + 2 * NEAR,
-            model=model,
-        )
+        span = stretch[0].start - NEAR, stretch[-1].start + 2 * NEAR
+        with transaction(engine, SECONDS) as connection:
+            staged = predictions.read(tenant, connection, device, *span, model=model)
         held.append(match(stretch, staged))
     if not held:
         return None
