@@ -11,6 +11,7 @@ from cli.output import Json, out, print_json, progress
 from cli.replay_view import compared
 from evaluation import experiment as evaluated
 from inference.model import Model
+from noctis.errors import ConfigurationError
 from noctis.settings import Settings
 from noctis.stages import LABELS
 from noctis.storage import experiments, predictions
@@ -23,6 +24,7 @@ app: Final = typer.Typer(
     help="A version beside the champion: shadow, canary, A/B.", no_args_is_help=True
 )
 
+SERVED: Final = "served"
 SHARES: Final[dict[Kind, float]] = {"shadow": 0.0, "canary": 0.1, "ab": 0.5}
 
 Name = Annotated[str, typer.Argument(help="of the experiment, as experiment list shows it")]
@@ -82,21 +84,52 @@ def list_experiments(
 
 
 @app.command()
-def show(name: Name, *, var: Var = DEFAULT_VAR, json: Json = False) -> None:
+def show(
+    name: Name,
+    *,
+    source: Annotated[
+        str | None, typer.Option(help="Hold it against these reference labels too.")
+    ] = None,
+    against: Annotated[
+        str, typer.Option(help="With --source: beside 'served', or name@version.")
+    ] = SERVED,
+    var: Var = DEFAULT_VAR,
+    json: Json = False,
+) -> None:
     """Show what an experiment has shown so far."""
+    other = None if against == SERVED else against
     with opened(var) as connection:
         found = experiments.get(connection, name)
+        if source is not None and other is None and found.kind != "shadow":
+            message = f"what {found.model} served stands beside itself"
+            hint = "name the other version: --against stager@VERSION, replayed where needed"
+            raise ConfigurationError(message, hint=hint)
         report = evaluated.report(connection, found)
+        if source is not None:
+            labels = evaluated.against_labels(connection, found, source, other)
+            report = {**report, "labels": labels}
     if json:
         print_json({**_as_json(found), "report": report})
         return
     out.print(_table(found))
+    _show_labels(report.pop("labels", None))
     if found.refusal is not None:
         progress(f"a worker does not run it: {found.refusal}")
     if found.kind == "shadow":
         out.print(*compared(report["comparison"], found.model, "served"), sep="\n")
     else:
         out.print(_arms(report))
+
+
+def _show_labels(labels: dict[str, Any] | None) -> None:
+    if labels is None:
+        return
+    low, high = labels["kappa_interval"] or (None, None)
+    out.print(
+        f"by {labels['source']}, of {labels['subjects']} devices, beside {labels['against']}: "
+        f"{labels['verdict']}; kappa {labels['kappa_difference']} [{low}, {high}]",
+        markup=False,
+    )
 
 
 def _tell(it: Experiment, *, json: bool) -> None:

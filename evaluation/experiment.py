@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 
 from evaluation import agreement
+from evaluation.figures import Tally
+from evaluation.gate import Limits, decide
+from evaluation.stored import hold
 from noctis.identity import DeviceId
 from noctis.stages import COUNT
 from noctis.storage import devices, predictions, tenants
@@ -13,7 +16,7 @@ from noctis.storage.agreement import SHAPE, of_span, served
 from noctis.storage.engine import Connection
 from noctis.storage.experiments import Experiment
 
-__all__ = ["report"]
+__all__ = ["against_labels", "report"]
 
 
 def report(connection: Connection, experiment: Experiment) -> dict[str, Any]:
@@ -47,6 +50,33 @@ def report(connection: Connection, experiment: Experiment) -> dict[str, Any]:
             **agreement.side(found[int(arm == "version")]),
         }
         for arm, found in arms.items()
+    }
+
+
+def against_labels(
+    connection: Connection, experiment: Experiment, source: str, other: str | None
+) -> dict[str, Any]:
+    """Return what the gate says of the version beside another, by a source's labels, as JSON.
+
+    ``other``: a ``name@version``, None for what was served. Paired: of the devices whose labels
+    both versions' stages of the experiment's time stand beside; a device is a subject.
+    """
+    span = {"since": experiment.started_at, "until": experiment.stopped_at}
+    sides = dict[str, Tally](), dict[str, Tally]()
+    for device in _covered(connection, experiment).values():
+        held = [
+            hold(device.tenant, connection, device.device, model=model, source=source, **span)
+            for model in (experiment.model, other)
+        ]
+        known = [it.tally for it in held if it is not None and it.tally.matrix.any()]
+        if len(known) == len(sides):
+            for side, tally in zip(sides, known, strict=True):
+                side[str(device)] = tally
+    decision = decide(*sides, latency_ratio=0.0, limits=Limits())
+    return {
+        "source": source,
+        "against": other or "served",
+        **decision.model_dump(mode="json", exclude={"latency_ratio"}),
     }
 
 

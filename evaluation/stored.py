@@ -36,12 +36,12 @@ def hold(
     engine: Engine,
     device: str,
     *,
-    model: str,
+    model: str | None,
     source: str,
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Held | None:
-    """Hold what ``model``, a ``name@version``, said against a source's labels.
+    """Hold what ``model``, a ``name@version`` (None: what is served), said against labels.
 
     Each night is a transaction of its own. None where the source has no label with
     since <= start < until. Raise NotFoundError when the tenant has no such device.
