@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
-from cli.local import DEFAULT_VAR, Var, opened
+from cli.local import DEFAULT_VAR, Var, connected, opened
 from cli.model_evaluate import folder_of
 from cli.output import Json, out, print_json, progress
 from cli.replay_view import compared
@@ -100,14 +100,14 @@ def show(
     other = None if against == SERVED else against
     with opened(var) as connection:
         found = experiments.get(connection, name)
-        if source is not None and other is None and found.kind != "shadow":
-            message = f"what {found.model} served stands beside itself"
-            hint = "name the other version: --against stager@VERSION, replayed where needed"
-            raise ConfigurationError(message, hint=hint)
-        report = evaluated.report(connection, found)
+    if source is not None and other is None and found.kind != "shadow":
+        message = f"what {found.model} served stands beside itself"
+        hint = "name the other version: --against stager@VERSION, replayed where needed"
+        raise ConfigurationError(message, hint=hint)
+    with connected(var) as engine:
+        report = evaluated.report(engine, found)
         if source is not None:
-            labels = evaluated.against_labels(connection, found, source, other)
-            report = {**report, "labels": labels}
+            report["labels"] = evaluated.against_labels(engine, found, source, other)
     if json:
         print_json({**_as_json(found), "report": report})
         return

@@ -10,9 +10,9 @@ import typer
 
 from cli.embedded import run_file
 from noctis import settings
-from noctis.storage.engine import Connection, create, transaction
+from noctis.storage.engine import Connection, Engine, create, transaction
 
-__all__ = ["DEFAULT_VAR", "Var", "database_url", "opened"]
+__all__ = ["DEFAULT_VAR", "Var", "connected", "database_url", "opened"]
 
 Var = Annotated[
     Path, typer.Option("--var", envvar="NOCTIS_VAR", help="Folder of the platform's files.")
@@ -36,9 +36,15 @@ def database_url(var: Path) -> str:
 @contextmanager
 def opened(var: Path, *, seconds: float = SECONDS) -> Iterator[Connection]:
     """Yield a connection in a transaction that is committed when the block ends well."""
+    with connected(var) as engine, transaction(engine, seconds=seconds) as connection:
+        yield connection
+
+
+@contextmanager
+def connected(var: Path) -> Iterator[Engine]:
+    """Yield an engine, for work of more than one transaction."""
     engine = create(database_url(var), application="noctis-cli")
     try:
-        with transaction(engine, seconds=seconds) as connection:
-            yield connection
+        yield engine
     finally:
         engine.dispose()

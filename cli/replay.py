@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import numpy as np
 import typer
 
-from cli.local import DEFAULT_VAR, Var, database_url, opened
+from cli.local import DEFAULT_VAR, Var, connected, database_url, opened
 from cli.model_evaluate import folder_of
 from cli.output import Json, out, print_json, progress
 from cli.replay_view import as_json, compared, table, tell
@@ -23,7 +23,7 @@ from noctis.identity import DeviceId
 from noctis.settings import Settings
 from noctis.storage import predictions, replays
 from noctis.storage.agreement import SHAPE, of_part
-from noctis.storage.engine import Connection, create, transaction
+from noctis.storage.engine import Engine, transaction
 from noctis.storage.replays import Replay
 from registry.store import DEFAULT_NAME, Registry
 
@@ -34,6 +34,7 @@ app: Final = typer.Typer(
 )
 
 PLAN_S: Final = 600.0
+CALL_S: Final = 60.0
 TOLD_EVERY_S: Final = 2.0
 SERVED: Final = "served"
 
@@ -118,9 +119,10 @@ def show(
     json: Json = False,
 ) -> None:
     """Show how far a replay is, and how its stages compare with others of the same epochs."""
-    with opened(var) as connection:
-        found = replays.get(connection, number)
-        report = None if against is None else _compare(connection, found, against)
+    with connected(var) as engine:
+        with transaction(engine) as connection:
+            found = replays.get(connection, number)
+        report = None if against is None else _compare(engine, found, against)
     if report is None:
         tell(found, json=json)
     elif json:
@@ -144,8 +146,7 @@ def _run(number: int, folder: Path, jobs: int, var: Path, *, json: bool) -> None
     """Do what is open of a replay; tell how it ended, with exit code 1 unless it is done."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     order = Order(database_url(var), folder, number)
-    engine = create(order.database_url, application="noctis-replay")
-    try:
+    with connected(var) as engine:
         with replays.held(engine, number) as is_mine:
             if not is_mine:
                 message = f"replay {number} runs already"
@@ -156,8 +157,6 @@ def _run(number: int, folder: Path, jobs: int, var: Path, *, json: bool) -> None
             runner.run(order, todo, jobs=jobs, told=_Meter(found))
         with transaction(engine) as connection:
             ended = replays.settle(connection, number)
-    finally:
-        engine.dispose()
     tell(ended, json=json)
     if ended.state != "done":
         raise typer.Exit(1)
@@ -184,10 +183,14 @@ class _Meter:
         )
 
 
-def _compare(connection: Connection, replay: Replay, against: str) -> dict[str, Any]:
-    own = predictions.known_model(connection, replay.model)
-    other = None if against == SERVED else predictions.known_model(connection, against)
+def _compare(engine: Engine, replay: Replay, against: str) -> dict[str, Any]:
+    """Return how a replay compares, part by part, each a transaction of its own."""
+    with transaction(engine, CALL_S) as connection:
+        own = predictions.known_model(connection, replay.model)
+        other = None if against == SERVED else predictions.known_model(connection, against)
+        parts = replays.parts(connection, replay.id, is_open=False)
     pairs = np.zeros(SHAPE, np.int64)
-    for part in replays.parts(connection, replay.id, is_open=False):
-        pairs += of_part(connection, part, own, other)
+    for part in parts:
+        with transaction(engine, CALL_S) as connection:
+            pairs += of_part(connection, part, own, other)
     return agreement.document(pairs)

@@ -1,7 +1,7 @@
 """What an experiment has shown so far: agreement of a shadow, or the two arms of the others."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,48 +13,53 @@ from noctis.identity import DeviceId
 from noctis.stages import COUNT
 from noctis.storage import devices, predictions, tenants
 from noctis.storage.agreement import SHAPE, of_span, served
-from noctis.storage.engine import Connection
+from noctis.storage.engine import Connection, Engine, transaction
 from noctis.storage.experiments import Experiment
 
 __all__ = ["against_labels", "report"]
 
+ARMS: Final = ("champion", "version")
+SECONDS: Final = 60.0
 
-def report(connection: Connection, experiment: Experiment) -> dict[str, Any]:
+
+def report(engine: Engine, experiment: Experiment) -> dict[str, Any]:
     """Return the figures of the epochs that began while the experiment ran, as JSON has them.
 
     Of a shadow: how its stages pair up with the served ones of the same epochs. Else of each
     arm, ``version`` and ``champion``: its devices, the minutes of each stage, the share of
-    null, and ``others``: epochs of its devices that the other one served.
+    null, and ``others``: epochs of its devices that the other one served. Each device is a
+    transaction of its own.
     """
-    key = predictions.known_model(connection, experiment.model)
     span = experiment.started_at, experiment.stopped_at or datetime.now(UTC)
-    covered = _covered(connection, experiment)
+    with transaction(engine, SECONDS) as connection:
+        key = predictions.known_model(connection, experiment.model)
+        covered = _covered(connection, experiment)
     if experiment.kind == "shadow":
         pairs = np.zeros(SHAPE, np.int64)
         for number in covered:
-            pairs += of_span(connection, number, key, *span)
+            with transaction(engine, SECONDS) as connection:
+                pairs += of_span(connection, number, key, *span)
         return {"devices": len(covered), "comparison": agreement.document(pairs)}
-    arms = {"champion": np.zeros((2, COUNT + 1), np.int64)}
-    arms["version"] = arms["champion"].copy()
-    names = {True: "version", False: "champion"}
-    counts = dict.fromkeys(arms, 0)
+    arms = {name: np.zeros((2, COUNT + 1), np.int64) for name in ARMS}
+    sizes = dict.fromkeys(ARMS, 0)
     for number, device in covered.items():
-        arm = names[experiment.picks(device)]
-        arms[arm] += served(connection, number, key, *span)
-        counts[arm] += 1
+        arm = ARMS[experiment.picks(device)]
+        with transaction(engine, SECONDS) as connection:
+            arms[arm] += served(connection, number, key, *span)
+        sizes[arm] += 1
     return {
         arm: {
-            "devices": counts[arm],
-            "epochs": int(found[int(arm == "version")].sum()),
-            "others": int(found[int(arm != "version")].sum()),
-            **agreement.side(found[int(arm == "version")]),
+            "devices": sizes[arm],
+            "epochs": int(arms[arm][own].sum()),
+            "others": int(arms[arm][1 - own].sum()),
+            **agreement.side(arms[arm][own]),
         }
-        for arm, found in arms.items()
+        for own, arm in enumerate(ARMS)
     }
 
 
 def against_labels(
-    connection: Connection, experiment: Experiment, source: str, other: str | None
+    engine: Engine, experiment: Experiment, source: str, other: str | None
 ) -> dict[str, Any]:
     """Return what the gate says of the version beside another, by a source's labels, as JSON.
 
@@ -63,9 +68,11 @@ def against_labels(
     """
     span = {"since": experiment.started_at, "until": experiment.stopped_at}
     sides = dict[str, Tally](), dict[str, Tally]()
-    for device in _covered(connection, experiment).values():
+    with transaction(engine, SECONDS) as connection:
+        covered = _covered(connection, experiment)
+    for device in covered.values():
         held = [
-            hold(device.tenant, connection, device.device, model=model, source=source, **span)
+            hold(device.tenant, engine, device.device, model=model, source=source, **span)
             for model in (experiment.model, other)
         ]
         known = [it.tally for it in held if it is not None and it.tally.matrix.any()]
