@@ -12,16 +12,28 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from noctis.features import FEATURES
-from noctis.features import NAMES as CHANNELS
+from inference.sums import (
+    BREATH,
+    FIVE,
+    HEART,
+    HEART_ZERO,
+    LAGGED,
+    LAGS,
+    MOTION,
+    MOVING,
+    QUANTILES,
+    SOURCES,
+    SPANS,
+    TRACKS,
+    TWO,
+    VARIABILITY,
+    WHOLE,
+    Array,
+    Sums,
+)
 
 __all__ = ["COUNT", "NAMES", "features"]
 
-Array = NDArray[np.float64]
-
-SPANS: Final = (2, 5, 10, 20, 40, 80, 160)
-LAGS: Final = (10, 20, 40)
-QUANTILES: Final = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 EXTREMES: Final = (20, 40, 80)
 MOTION_EXTREMES: Final = (3, 10, 40)
 MOTION_SHARES: Final = (0.1, 0.25, 0.5, 0.75)
@@ -32,108 +44,6 @@ RANKED: Final = (
 STILL_SPAN: Final = 20  # ten minutes of rest count as the onset of sleep
 STILL_SHARE: Final = 0.15
 CYCLE_EPOCHS: Final = 186  # 93 minutes: a sleep cycle
-HEART_ZERO: Final = 60.0  # near the values, so that squares keep their digits
-
-HEART, WITHIN, BEATS, BETWEEN, MOTION, MOVING, BREATH = range(7)
-TRACKS: Final = BREATH + 4
-_SOURCES: Final = {
-    HEART: "hr_mean",
-    WITHIN: "hr_sd",
-    BEATS: "hr_rmssd",
-    MOTION: "act_count",
-    MOVING: "move_frac",
-    BREATH: "rr_mean",
-    BREATH + 1: "rr_sd",
-    BREATH + 2: "rr_regularity",
-    BREATH + 3: "resp_amp_cv",
-}
-_LOGARITHMIC: Final = ("hr_sd", "hr_rmssd")
-# Columns of the table of trailing means: the spans, the whole session, ten epochs in the past.
-_TWO, _FIVE, _TEN = range(3)
-_WHOLE: Final = len(SPANS)
-_LAGGED: Final = slice(_WHOLE + 1, None)
-
-
-def _table(name: str) -> Array:
-    """Return the value of each code of a channel on the scale that the features use."""
-    feature = FEATURES[CHANNELS.index(name)]
-    values = feature.values(np.arange(1 << feature.bits))
-    if feature.scale == "log":
-        values = np.log1p(values / feature.knee)
-    return np.log(values + 0.5) if name in _LOGARITHMIC else values
-
-
-_TABLES: Final = {
-    track: (CHANNELS.index(name), _table(name)) for track, name in _SOURCES.items()
-}
-
-
-class _Session:
-    """Tracks over the epochs and their running sums: any trailing mean is two look-ups."""
-
-    def __init__(self, codes: NDArray[np.int16]) -> None:
-        self.size = len(codes)
-        self.values = values = np.full((TRACKS, self.size), np.nan)
-        places = codes.T.astype(np.intp)
-        for track, (column, table) in _TABLES.items():
-            table.take(places[column], out=values[track], mode="clip")
-        np.log(np.abs(np.diff(values[HEART])) + 0.3, out=values[BETWEEN, 1:])
-        known = values == values  # noqa: PLR0124 - NaN differs from itself
-        terms = np.empty((2 * TRACKS + 4, self.size))
-        terms[:TRACKS] = known
-        terms[TRACKS:-4] = np.where(known, values, 0.0)
-        heart = terms[TRACKS]
-        heart -= HEART_ZERO * known[HEART]
-        epoch = np.arange(self.size) * known[HEART]
-        np.multiply(heart, heart, out=terms[-4])
-        terms[-3] = epoch
-        np.multiply(epoch, epoch, out=terms[-2])
-        np.multiply(epoch, heart, out=terms[-1])
-        self.sums = np.zeros((len(terms), self.size + 1))
-        np.cumsum(terms, axis=1, out=self.sums[:, 1:])
-        self.counts, self.means = self._trailing()
-
-    def _trailing(self) -> tuple[Array, Array]:
-        size = self.size
-        ends = np.array([size] * (len(SPANS) + 1) + [max(size - lag, 0) for lag in LAGS])
-        spans = np.array([*SPANS, size, *[SPANS[_TEN]] * len(LAGS)])
-        begins = np.maximum(ends - spans, 0)
-        totals = self.sums[:, ends] - self.sums[:, begins]
-        counts = totals[:TRACKS]
-        # A mean of less than a quarter of its span is none.
-        counts[counts * 4 < np.maximum(ends - begins, 1)] = np.nan
-        totals[TRACKS:] /= np.concatenate((counts, counts[[HEART] * 4]))
-        totals[TRACKS] += HEART_ZERO
-        return counts, totals[TRACKS:]
-
-    def history(self, rows: int | slice, span: int) -> Array:
-        """Return for every epoch the sum over the ``span`` epochs up to it."""
-        sums = self.sums[rows]
-        total: Array = sums[..., 1:].copy()
-        total[..., span:] -= sums[..., 1:-span]
-        return total
-
-    def mean_history(self, tracks: slice, span: int) -> Array:
-        """Return for every epoch the tracks' means over the ``span`` epochs up to it."""
-        counts = self.history(tracks, span)
-        counts[counts * 4 < span] = np.nan
-        values = slice(tracks.start + TRACKS, tracks.stop + TRACKS)
-        return self.history(values, span) / counts
-
-    def heart_deviations(self, span: int) -> Array:
-        """Return for every epoch the heart rate's deviation over the ``span`` up to it."""
-        counts = self.history(HEART, span)
-        counts[counts * 4 < span] = np.nan
-        mean = self.history(TRACKS, span) / counts
-        return np.sqrt(np.maximum(self.history(-4, span) / counts - mean * mean, 0.0))
-
-    def quantiles(self, track: int) -> Array:
-        """Return the track's QUANTILES, each as the nearest value that occurred."""
-        last = int(self.sums[track, -1]) - 1
-        if last < 0:
-            return np.full(len(QUANTILES), np.nan)
-        places = (QUANTILES * last + 0.5).astype(np.intp)
-        return np.sort(self.values[track])[places]
 
 
 def _ranks(history: Array, values: Array) -> Array:
@@ -158,17 +68,17 @@ _HEART_NAMES: Final = (
 )
 
 
-def _heart(session: _Session) -> list[float]:
+def _heart(session: Sums) -> list[float]:
     values = session.values[HEART]
     means = session.means[HEART]
-    short = float(means[_TWO])
+    short = float(means[TWO])
     now = float(values[-1])
     quantiles = session.quantiles(HEART)
     low, lower, median, upper, high = quantiles.tolist()
     ranks = [float(_ranks(part[None], means[:1])[0]) for part in (values, values[-120:])]
     return [
         now,
-        now - float(means[_FIVE]),
+        now - float(means[FIVE]),
         (short - median) / (upper - lower + 1.5),
         (short - low) / (high - low + 3.0),
         upper - lower,
@@ -187,7 +97,7 @@ _SPREAD_NAMES: Final = (
 )
 
 
-def _spread(session: _Session) -> list[float]:
+def _spread(session: Sums) -> list[float]:
     """Deviation, least-squares slope per epoch, and what the slope leaves of the deviation."""
     part = slice(1, len(SPANS))
     mean = session.means[HEART, part] - HEART_ZERO
@@ -200,7 +110,6 @@ def _spread(session: _Session) -> list[float]:
     return [*deviation[0].tolist(), *slope[1:4].tolist(), *deviation[1, 1:4].tolist()]
 
 
-_VARIABILITY: Final = slice(WITHIN, BETWEEN + 1)
 _VARIABILITY_NAMES: Final = tuple(
     chain.from_iterable(
         (
@@ -214,19 +123,19 @@ _VARIABILITY_NAMES: Final = tuple(
 ) + tuple(f"{name}_rank_{span}" for name, span in RANKED)
 
 
-def _variability(session: _Session) -> list[float]:
-    means = session.means[_VARIABILITY]
+def _variability(session: Sums) -> list[float]:
+    means = session.means[VARIABILITY]
     table = np.hstack(
         (
-            session.values[_VARIABILITY, -1:],
+            session.values[VARIABILITY, -1:],
             means[:, : len(SPANS) - 1],
-            means[:, 1:5] - means[:, _WHOLE, None],
-            means[:, _LAGGED],
+            means[:, 1:5] - means[:, WHOLE, None],
+            means[:, LAGGED],
         )
     )
     history = np.empty((len(RANKED), session.size))
-    history[0:3] = session.mean_history(_VARIABILITY, 10)
-    history[3:6] = session.mean_history(_VARIABILITY, 40)
+    history[0:3] = session.mean_history(VARIABILITY, 10)
+    history[3:6] = session.mean_history(VARIABILITY, 40)
     history[6] = session.heart_deviations(10)
     history[7] = session.heart_deviations(20)
     return [*table.ravel().tolist(), *_ranks(history, history[:, -1]).tolist()]
@@ -241,7 +150,7 @@ _MOTION_NAMES: Final = (
 )
 
 
-def _motion(session: _Session) -> list[float]:
+def _motion(session: Sums) -> list[float]:
     """Motion as a share of the session's own high: a wrist moves more than a mattress."""
     values = session.values[MOTION]
     high = max(float(session.quantiles(MOTION)[-1]), 0.5)
@@ -261,7 +170,7 @@ def _since(happened: NDArray[np.bool_]) -> float:
     return float(ago) if happened[-1 - ago] else np.nan
 
 
-def _onset(session: _Session) -> list[float]:
+def _onset(session: Sums) -> list[float]:
     """Time since the sleeper first lay still for ten minutes: about when sleep began."""
     shares = session.mean_history(slice(MOVING, MOVING + 1), STILL_SPAN)[0, STILL_SPAN - 1 :]
     quiet = np.flatnonzero(shares < STILL_SHARE)
@@ -272,20 +181,20 @@ def _onset(session: _Session) -> list[float]:
 
 _BREATHING: Final = slice(BREATH, TRACKS)
 _BREATHING_NAMES: Final = tuple(
-    f"{label}_{_SOURCES[track]}"
+    f"{label}_{SOURCES[track]}"
     for label in ("mean_5", "mean_20", "over_5", "over_20", "rank_5")
     for track in range(BREATH, TRACKS)
 )
 
 
-def _breathing(session: _Session) -> list[float]:
+def _breathing(session: Sums) -> list[float]:
     if not session.sums[_BREATHING, -1].any():
         return [np.nan] * len(_BREATHING_NAMES)
     means = session.means[_BREATHING]
-    short = means[:, _FIVE]
+    short = means[:, FIVE]
     ranks = _ranks(session.values[_BREATHING], short)
-    recent = means[:, [_FIVE, 3]].T
-    over = recent - means[:, _WHOLE]
+    recent = means[:, [FIVE, 3]].T
+    over = recent - means[:, WHOLE]
     return [*recent.ravel().tolist(), *over.ravel().tolist(), *ranks.tolist()]
 
 
@@ -309,7 +218,7 @@ def features(session: NDArray[np.int16]) -> NDArray[np.float32]:
     """
     if not len(session):
         return np.full(COUNT, np.nan, np.float32)
-    tracks = _Session(session)
+    tracks = Sums(session)
     groups = (_heart, _spread, _variability, _motion, _breathing)
     values = [float(tracks.size), *chain.from_iterable(group(tracks) for group in groups)]
     return np.array(values, np.float32)
