@@ -105,6 +105,7 @@ class Context:
         self._times = np.zeros(_ROOM)
         self._boots = np.zeros(_ROOM, np.int64)
         self._rows: Rows = np.zeros((_ROOM, COUNT + 1), np.int16)
+        self._even = 0  # rows at the end that are known to follow each other on the grid
 
     def __len__(self) -> int:
         return self._end - self._begin
@@ -130,6 +131,7 @@ class Context:
         self._seqs[at], self._times[at] = moment.seq, moment.time_s
         self._boots[at] = _TIMED if moment.boot is None else moment.boot
         self._rows[at] = row
+        self._even = 1 if late or not self._follows(at) else self._even + 1
         return Pushed.LATE if late else Pushed.LAST
 
     def features(self) -> NDArray[np.float32]:
@@ -150,7 +152,16 @@ class Context:
         bases begins a new window; a place without an epoch is a row of missing codes.
         """
         part = slice(self._begin, self._end)
+        if self._even >= len(self):  # as nearly always: there is nothing to lay out
+            return self._rows[part]
         return _on_grid(self._times[part], self._boots[part], self._rows[part])
+
+    def _follows(self, at: int) -> bool:
+        """Tell whether a row takes the grid's next place after the row before it."""
+        if at == self._begin:
+            return False
+        step = self._times[at] - self._times[at - 1]
+        return bool(0 < step < 1.5 * EPOCH_SECONDS and self._boots[at] == self._boots[at - 1])
 
     def _make_room(self, place: int) -> None:
         """Open a free row after ``place`` rows, letting go of the oldest of DEPTH rows."""

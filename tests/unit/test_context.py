@@ -102,6 +102,31 @@ def test_a_session_that_was_read_stays_as_it_was() -> None:
     assert np.array_equal(context.session(), rows[:, :COUNT])
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([-30.0, 0.0, 14.0, 30.0, 44.9, 45.0, 90.0]), st.booleans()),
+        min_size=1,
+        max_size=20,
+    ),
+    st.integers(0, 19),
+)
+def test_the_short_way_to_a_window_leads_where_the_long_way_does(
+    steps: list[tuple[float, bool]], late: int
+) -> None:
+    rows = night(len(steps))
+    times = np.cumsum([step for step, _ in steps])
+    boots = np.cumsum([again for _, again in steps])
+    order = sorted(range(len(steps)), key=lambda seq: (seq == late, seq))
+    context = Context()
+    for seq in order:
+        context.push(Moment(seq, float(times[seq]), int(boots[seq])), rows[seq])
+        short = context.window().copy()
+        known, context._even = context._even, 0
+        assert np.array_equal(short, context.window())
+        context._even = known
+
+
 def test_a_push_tells_what_became_of_the_row() -> None:
     rows = night(DEPTH + 2)
     context = Context()
