@@ -83,6 +83,12 @@ INSERT INTO recordings (tenant_id, device_id, state, evening, time_zone, started
 SELECT tenant_id, id, 'closed', now(), 'UTC', now(), now(), '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
        0, 0
   FROM devices WHERE id = :device""",
+    """
+INSERT INTO replays (model_id, device_id, since, until)
+SELECT id, :device, now(), now() FROM models LIMIT 1""",
+    """
+INSERT INTO replay_parts (replay_id, device_id, stream, first_seq, last_seq, epochs)
+SELECT max(id), :device, :stream, 1, 9, 9 FROM replays WHERE device_id = :device""",
     "INSERT INTO reference_stages VALUES (:device, 'psg', now(), 1, 'ann', now())",
     """
 INSERT INTO night_histograms (recording_id, device_id, revision, counts)
