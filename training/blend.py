@@ -1,8 +1,10 @@
 """Trees and nets together: how much each counts, chosen on nights that neither has seen.
 
 A blend is a weighted mean of logarithms, less a power of the stages' shares, softened by a
-temperature, as ``inference.architectures.Blend`` serves it. The weight and the power are those
-of the highest kappa plus macro-F1, the temperature that of the highest likelihood.
+temperature, as ``inference.architectures.Blend`` serves it. The weight is that of the highest
+kappa plus macro-F1, the temperature that of the highest likelihood. The power is given: parts
+that have learnt fewer nights are duller and would choose one that is too high for those that
+serve.
 """
 
 from collections.abc import Sequence
@@ -22,7 +24,6 @@ Shares = NDArray[np.float64]
 
 LEAST: Final = 1e-7
 NET_SHARES: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-POWERS: Final = (0.0, 0.1, 0.15, 0.2, 0.3, 0.4)
 TEMPERATURES: Final = tuple(np.round(np.geomspace(0.5, 2.0, 25), 4).tolist())
 
 
@@ -63,10 +64,12 @@ class Mix:
         return {name: value for name, value in asdict(self).items() if name != "prior"}
 
 
-def choose(opinions: Sequence[Opinions], stages: Sequence[NDArray[np.int8]]) -> Mix:
+def choose(
+    opinions: Sequence[Opinions], stages: Sequence[NDArray[np.int8]], power: float
+) -> Mix:
     """Return the best mix for nights whose stages are known; see the module.
 
-    Where there are no trees or no nets, only the power and the temperature are chosen.
+    Where there are no trees or no nets, only the temperature is chosen.
     """
     reference = np.concatenate(stages)
     scored = reference != UNSCORED
@@ -80,10 +83,10 @@ def choose(opinions: Sequence[Opinions], stages: Sequence[NDArray[np.int8]]) -> 
     parts: Sequence[float] = NET_SHARES
     if merged.trees is None or merged.nets is None:
         parts = (float(merged.trees is None),)
-    mixes = [Mix(part, prior, power) for part in parts for power in POWERS]
+    mixes = [Mix(part, prior, power) for part in parts]
     best = max(mixes, key=lambda mix: _agreement(mix(merged), reference))
     return min(
-        (Mix(best.net_share, prior, best.prior_power, it) for it in TEMPERATURES),
+        (Mix(best.net_share, prior, power, it) for it in TEMPERATURES),
         key=lambda mix: _surprise(mix(merged), reference),
     )
 

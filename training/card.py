@@ -19,8 +19,8 @@ _LIMITS: Final = """\
 - **No breathing.** Where no night of the training data has a breathing signal, the model does
   not look at breathing, whatever the device sends.
 - **Motion** is set against the sleeper's own high of the session; a mattress moves less than a
-  wrist. A device without an accelerometer gets stages too: every night was learnt a second
-  time without motion.
+  wrist. A device without an accelerometer gets stages too: nights were learnt without motion as
+  well.
 - **Who**: few sleepers, without known sleep disorders where the data's authors say so. Expect
   less with apnoea, arrhythmia, beta blockers, a pacemaker, children, or two in the bed.
 - **Causal**: a stage rests on the past alone, and on at most the last 8 hours. The first

@@ -37,7 +37,7 @@ class NetParameters:
     """What decides about a net besides the data."""
 
     width: int = 32
-    rounds: int = 20
+    steps: int = 120
     batch: int = 4
     learning_rate: float = 0.003
     weight_decay: float = 0.01
@@ -114,12 +114,11 @@ def fit_net(nights: Sequence[Variants], parameters: NetParameters, *, seed: int)
     scaling = scaling_of(np.concatenate([variants[0].tracks for variants in nights]))
     scaled = [[(scaling(it.tracks), it.stages) for it in variants] for variants in nights]
     net = Net(scaling, parameters)
-    steps = -(-len(nights) // parameters.batch) * parameters.rounds
     optimiser = torch.optim.AdamW(
         net.parameters(), parameters.learning_rate, weight_decay=parameters.weight_decay
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, parameters.learning_rate, total_steps=steps + 1, pct_start=0.2
+        optimiser, parameters.learning_rate, total_steps=parameters.steps + 1, pct_start=0.2
     )
     net.train()
     for inputs, stages in _batches(scaled, parameters, random):
@@ -144,18 +143,24 @@ Scaled = tuple[NDArray[np.float32], NDArray[np.int8]]
 def _batches(
     nights: Sequence[Sequence[Scaled]], parameters: NetParameters, random: np.random.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield inputs (n, nights, C) and stages (n, nights), shorter nights filled up."""
-    for _ in range(parameters.rounds):
-        order = random.permutation(len(nights))
-        for begin in range(0, len(order), parameters.batch):
-            chosen = [nights[i] for i in order[begin : begin + parameters.batch]]
-            drawn = [_drawn(variants, parameters, random) for variants in chosen]
-            longest = max(len(stages) for _, stages in drawn)
-            inputs = np.zeros((longest, len(drawn), drawn[0][0].shape[1]), np.float32)
-            stages = np.full((longest, len(drawn)), UNSCORED, np.int64)
-            for at, (values, known) in enumerate(drawn):
-                inputs[: len(known), at], stages[: len(known), at] = values, known
-            yield torch.from_numpy(inputs), torch.from_numpy(stages)
+    """Yield inputs (n, nights, C) and stages (n, nights), shorter nights filled up.
+
+    As many batches as there are steps, in rounds over all nights.
+    """
+    a_round = -(-len(nights) // parameters.batch)
+    order = random.permutation(len(nights))
+    for step in range(parameters.steps):
+        if step and step % a_round == 0:
+            order = random.permutation(len(nights))
+        begin = step % a_round * parameters.batch
+        chosen = [nights[i] for i in order[begin : begin + parameters.batch]]
+        drawn = [_drawn(variants, parameters, random) for variants in chosen]
+        longest = max(len(stages) for _, stages in drawn)
+        inputs = np.zeros((longest, len(drawn), drawn[0][0].shape[1]), np.float32)
+        stages = np.full((longest, len(drawn)), UNSCORED, np.int64)
+        for at, (values, known) in enumerate(drawn):
+            inputs[: len(known), at], stages[: len(known), at] = values, known
+        yield torch.from_numpy(inputs), torch.from_numpy(stages)
 
 
 def _drawn(

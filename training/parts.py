@@ -40,7 +40,9 @@ class Plan:
 
     def as_dict(self) -> dict[str, float | int | str]:
         """Return the plan as the manifest keeps it."""
-        trees = self.trees.as_dict() if self.architecture == "blend" else {}
+        trees = self.trees.as_dict()
+        if self.architecture == "net":
+            trees = {name: trees[name] for name in ("seed", "folds", "prior_power")}
         nets = {f"net_{name}": value for name, value in self.nets.as_dict().items()}
         return {**trees, **nets, "net_members": self.members, "inner_folds": self.inner_folds}
 
@@ -130,7 +132,7 @@ def _choose_mix(lessons: Sequence[Lesson], plan: Plan) -> Mix:
         parts = _fit_parts([lessons[i] for i in known], plan, INNER_MEMBERS)
         opinions += [parts.opinions(lessons[i].view) for i in new]
         stages += [lessons[i].view.stages for i in new]
-    return choose(opinions, stages)
+    return choose(opinions, stages, plan.trees.prior_power)
 
 
 def _fit_parts(lessons: Sequence[Lesson], plan: Plan, members: int) -> Parts:

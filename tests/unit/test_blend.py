@@ -54,15 +54,15 @@ def test_a_mix_is_what_its_recipe_serves() -> None:
 def test_the_part_that_is_right_more_often_counts_more() -> None:
     good = told(STAGES, sure=0.7, wrong=0.1, seed=1)
     poor = told(STAGES, sure=0.7, wrong=0.8, seed=2)
-    assert choose([Opinions(good, poor)], [STAGES]).net_share == 0.3
-    assert choose([Opinions(poor, good)], [STAGES]).net_share > 0.5
+    assert choose([Opinions(good, poor)], [STAGES], 0.1).net_share == 0.3
+    assert choose([Opinions(poor, good)], [STAGES], 0.1).net_share > 0.5
 
 
 def test_the_temperature_makes_the_opinions_as_sure_as_they_are_right() -> None:
     boasting = Opinions(None, told(STAGES, sure=0.97, wrong=0.5, seed=3))
     timid = Opinions(None, told(STAGES, sure=0.4, wrong=0.1, seed=3))
-    assert choose([boasting], [STAGES]).temperature > 1.2
-    assert choose([timid], [STAGES]).temperature < 0.8
+    assert choose([boasting], [STAGES], 0.1).temperature > 1.2
+    assert choose([timid], [STAGES], 0.1).temperature < 0.8
 
 
 def test_unscored_epochs_choose_nothing() -> None:
@@ -74,12 +74,12 @@ def test_unscored_epochs_choose_nothing() -> None:
     assert opinions.trees is not None
     assert opinions.nets is not None
     half = Opinions(opinions.trees[:2000], opinions.nets[:2000])
-    assert choose([opinions], [some]) == choose([half], [STAGES[:2000]])
+    assert choose([opinions], [some], 0.1) == choose([half], [STAGES[:2000]], 0.1)
 
 
 def test_a_mix_of_one_part_gives_it_all_the_weight() -> None:
     one = told(STAGES, sure=0.6, wrong=0.3, seed=1)
-    mix = choose([Opinions(None, one)], [STAGES])
+    mix = choose([Opinions(None, one)], [STAGES], 0.1)
     assert mix.net_share == 1
     assert mix.prior == pytest.approx(np.bincount(STAGES) / len(STAGES))
-    assert choose([Opinions(one, None)], [STAGES]).net_share == 0
+    assert choose([Opinions(one, None)], [STAGES], 0.1).net_share == 0

@@ -25,7 +25,7 @@ from training.parts import Plan, cross_validate
 from training.stager import make_stager
 from training.trees import Parameters
 
-TINY = NetParameters(width=8, rounds=6, batch=2)
+TINY = NetParameters(width=8, steps=18, batch=2)
 PLAN = Plan("blend", Parameters(seed=3, folds=3, iterations=8, leaf_epochs=10), TINY, members=2)
 
 
@@ -50,7 +50,7 @@ def test_a_net_learns_nights_it_is_shown(
 
 def test_training_a_net_twice_gives_the_same_graph(recordings: list[Recording]) -> None:
     nights = [[course_of(it), course_of(recordings[0])] for it in recordings[1:]]
-    short = replace(TINY, rounds=2)
+    short = replace(TINY, steps=6)
     graphs = [to_graph([fit_net(nights, short, seed=seed)]) for seed in (4, 4, 5)]
     assert graphs[0] == graphs[1] != graphs[2]
 
