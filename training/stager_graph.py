@@ -18,7 +18,7 @@ from training.tree_graph import tree_graph
 
 __all__ = ["graphs_of", "recipe_of"]
 
-TREES: Final = "trees.onnx"
+TREES: Final = ARTEFACT
 NETS: Final = "nets.onnx"
 TOLERANCE: Final = 1e-4
 BATCH: Final = 256

@@ -135,7 +135,7 @@ def test_a_blend_is_made_reported_and_loads(
     model = Model.load(tmp_path)
     assert model.manifest == manifest
     assert manifest.architecture == "blend"
-    assert {part.file for part in manifest.parts} == {"trees.onnx", "nets.onnx"}
+    assert {part.file for part in manifest.parts} == {"model.onnx", "nets.onnx"}
     assert manifest.figures.kappa > 0.4
     report = product.report
     assert report is not None
