@@ -167,7 +167,7 @@ def _words(made: Report | None, override: str, reason: str) -> str:
 def _write(made: Report, file: Path) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(made.model_dump_json() + "\n", "utf-8")
+        file.write_text(made.model_dump_json(), "utf-8")
     except OSError as error:
         message = f"{file} cannot be written: {error.strerror}"
         raise ConfigurationError(message, hint="is its folder there, and ours?") from error

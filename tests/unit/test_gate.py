@@ -15,7 +15,7 @@ from evaluation.gate import Limits, decide
 from inference.features import COUNT as FEATURE_COUNT
 from inference.model import DEFAULT_FOLDER
 from noctis.errors import ConfigurationError, ModelError
-from registry.manifest import Night, read_manifest
+from registry.manifest import Night, digest_of, read_manifest
 from registry.store import Registry
 from tests.models import graph_of, write_model
 from tests.nights import device_is_there, made_up_rows, publish_copy, write_night
@@ -204,8 +204,9 @@ def test_the_gate_lets_an_equal_model_pass_and_tells_the_history_why(desk: Desk)
     assert (switch["version"], switch["approver"]) == ("equal", "ann")
     assert "non-inferior to stager@" in switch["reason"]
     digest = switch["reason"].rpartition(" ")[2]
-    kept = read_report(desk.registry.folder / "reports" / f"{digest}.json")
-    assert kept.candidate.model == "stager@equal"
+    kept = desk.registry.folder / "reports" / f"{digest}.json"
+    assert read_report(kept).candidate.model == "stager@equal"
+    assert digest_of(kept) == digest
     forced = desk.run("promote", "bad", *ann, *data, "--override", "a drill", "--json")
     assert "override: a drill; kappa" in json.loads(forced)["reason"]
     assert desk.registry.history()[-1].version == desk.registry.resolve() == "bad"
