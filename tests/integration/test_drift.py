@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
+from prometheus_client import REGISTRY
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 from typer.testing import CliRunner
@@ -117,6 +118,8 @@ def test_a_fleet_that_stays_is_stable_and_an_offset_is_found_by_its_channel(
     assert change["stream"] == "hr_mean"
     assert change["since"] == evenings_of(home, "moved")[-CHANGED]
     assert change["by"] > 3
+    kind = {"kind": "tenant", "verdict": "drift"}
+    assert REGISTRY.get_sample_value("noctis_drift_reports", kind) == 1
 
 
 def test_a_verdict_that_changes_is_logged_once(home: Engine, url: str) -> None:
