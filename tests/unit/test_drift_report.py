@@ -6,6 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from drift import advice, chance, changes, report
+from drift.distances import pooled
 from drift.report import Report, compare
 from inference.model import DEFAULT_FOLDER
 from noctis.errors import ModelError
@@ -176,3 +177,18 @@ def test_a_report_is_json_with_every_channel_and_what_chance_may_do() -> None:
     assert sum(document["stages"].values()) == pytest.approx(1, abs=0.001)
     assert document["confidence"] == 0.7
     assert report.WINDOW_DAYS < report.LOOKBACK_DAYS
+
+
+def test_each_sleeper_weighs_the_same_however_long_they_slept() -> None:
+    people = KNOWN.subjects[:3]
+    longer = people * np.array([[40], [1], [1]])
+    whole, group = np.ones(3), np.array([[1.0, 0, 1], [0, 1, 0]])
+    for weights in (whole, group):
+        expected, found = pooled(people, weights), pooled(longer, weights)
+        shares = [
+            it[..., PLACES[0]] / it[..., PLACES[0]].sum(-1, keepdims=True)
+            for it in (expected, found)
+        ]
+        assert np.allclose(*shares)
+    lone = pooled(people, group)[1]
+    assert lone == pytest.approx(people[1])
