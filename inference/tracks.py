@@ -81,7 +81,7 @@ COUNT: Final = len(NAMES)
 class _Past:
     """A session's values, their running sums, and trailing means of its last ``rows``.
 
-    ``means``: (span, base, row), the last span being all of the session; ``squares`` and
+    ``means``: (span, base, row), the last span being all of the session; the squares and
     ``line`` are means of what deviations and trends are made of.
     """
 
@@ -97,29 +97,48 @@ class _Past:
         self.values[BETWEEN, 0] = np.nan
         self.slope, self.still = (s.take(places[c], mode="clip") for c, s in (_SLOPE, _STILL))
         self.sums = self._sums()
-        totals = np.stack([*map(self._totals, SPANS), self.sums[:, -rows:]])
-        reach = np.minimum(self.places() + 1, np.array((*SPANS, self.size))[:, None])
+        totals = self._totals()
+        quarter = np.minimum(self.places() + 1, np.array((*SPANS, self.size))[:, None]) / 4
         counts = totals[:, : self.bases]
         # A mean of less than a quarter of its span is none.
-        counts[counts * 4 < reach[:, None]] = np.nan
+        np.putmask(counts, counts < quarter[:, None], np.nan)
         self.means: Array = totals[:, self.bases : 2 * self.bases] / counts
-        self.squares: Array = totals[:, 2 * self.bases : -3] / counts[:, : MOTION + 1]
+        self.heart_squares: Array = totals[:, -4] / counts[:, HEART]
         self.line: Array = totals[:, -3:] / counts[:, :1]
+        self.whole_squares: Array = self.sums[-MOTION:, -rows:] / counts[-1, 1 : MOTION + 1]
 
     def _sums(self) -> Array:
-        known = ~np.isnan(self.values)
-        values = np.where(known, self.values, 0.0)
-        squared = values[: MOTION + 1]
+        """Return sums of what is known, values, the heart's square and line, other squares."""
+        bases = self.bases
+        terms = np.empty((2 * bases + 4 + MOTION, self.size))
+        unknown = np.isnan(self.values)
+        known = np.logical_not(unknown, out=terms[:bases])
+        values = terms[bases : 2 * bases]
+        values[:] = self.values
+        np.putmask(values, unknown, 0.0)
         place = np.arange(self.size) * known[HEART]
         line = (place, place * place, place * values[HEART])
-        terms = np.concatenate((known, values, squared * squared, line))
-        sums = np.zeros((len(terms), _PAD + 1 + self.size))
+        np.multiply(values[HEART], values[HEART], out=terms[2 * bases])
+        terms[2 * bases + 1 : 2 * bases + 4] = line
+        np.multiply(values[1 : MOTION + 1], values[1 : MOTION + 1], out=terms[-MOTION:])
+        sums = np.empty((len(terms), _PAD + 1 + self.size))
+        sums[:, : _PAD + 1] = 0.0
         np.cumsum(terms, axis=1, out=sums[:, _PAD + 1 :])
         return sums
 
-    def _totals(self, span: int) -> Array:
-        end = self.sums.shape[1]
-        return self.sums[:, -self.rows :] - self.sums[:, end - self.rows - span : end - span]
+    def _totals(self) -> Array:
+        """Return sums over each span, (span, term, row), of all terms but the last squares."""
+        sums = self.sums[:-MOTION]
+        end = sums.shape[1]
+        totals = np.empty((len(SPANS) + 1, len(sums), self.rows))
+        for total, span in zip(totals, SPANS, strict=False):
+            np.subtract(
+                sums[:, -self.rows :],
+                sums[:, end - self.rows - span : end - span],
+                out=total,
+            )
+        totals[-1] = sums[:, -self.rows :]
+        return totals
 
     def places(self) -> NDArray[np.intp]:
         """Return the places in the session of its last rows."""
@@ -141,7 +160,7 @@ class _Past:
 def _heart(past: _Past) -> list[Array]:
     mean = past.means[:, HEART]
     place, place_square, product = past.line.swapaxes(0, 1)
-    variance = np.maximum(past.squares[:, HEART] - mean * mean, 0.0)
+    variance = np.maximum(past.heart_squares - mean * mean, 0.0)
     spans = slice(_TEN, _FORTY + 1)
     place, mean_line = place[spans], mean[spans]
     width = np.maximum(place_square[spans] - place * place, 0.25)
@@ -172,7 +191,7 @@ def _variability(past: _Past) -> list[Array]:
     part = slice(WITHIN, BETWEEN + 1)
     means = past.means[:, part]
     whole = means[-1]
-    deviation = np.sqrt(np.maximum(past.squares[-1, part] - whole * whole, 0.0)) + 0.1
+    deviation = np.sqrt(np.maximum(past.whole_squares[:-1] - whole * whole, 0.0)) + 0.1
     over = means[[_TEN, _FORTY]] - whole
     return [
         *past.now(past.values[part]),
@@ -185,7 +204,7 @@ def _variability(past: _Past) -> list[Array]:
 def _motion(past: _Past) -> list[Array]:
     """Motion against the session's own: a wrist moves more than a mattress."""
     counts = past.sums[MOTION, _PAD + 1 :]
-    squares = past.sums[2 * past.bases + MOTION, _PAD + 1 :]
+    squares = past.sums[-1, _PAD + 1 :]
     high = np.maximum(np.sqrt(squares / np.maximum(counts, 1)), 0.25)
     values, now = past.values[MOTION], past.now(high)
     return [
@@ -195,16 +214,16 @@ def _motion(past: _Past) -> list[Array]:
         np.where(past.now(counts) > 0, np.log(now), np.nan),
         *(past.means[:-2, MOTION] / now),
         *past.means[[_TEN, _FORTY], MOVING],
-        *(past.now(_since(values > share * high)) for share in MOTION_SHARES),
+        *(_since(values > share * high, past.rows) for share in MOTION_SHARES),
         *_onset(past),
     ]
 
 
-def _since(happened: NDArray[np.bool_]) -> Array:
-    """Return for each epoch the logarithm of the epochs since it last happened."""
+def _since(happened: NDArray[np.bool_], rows: int) -> Array:
+    """Return for each of the last rows the logarithm of the epochs since it last happened."""
     places = np.arange(len(happened))
-    latest = np.maximum.accumulate(np.where(happened, places, -1))
-    return np.where(latest < 0, np.nan, np.log1p(places - latest))
+    latest = np.maximum.accumulate(np.where(happened, places, -1))[-rows:]
+    return np.where(latest < 0, np.nan, np.log1p(places[-rows:] - latest))
 
 
 def _onset(past: _Past) -> list[Array]:
@@ -242,5 +261,5 @@ def tracks(session: NDArray[np.int16], window: int = WINDOW) -> NDArray[np.float
     columns = [past.places() / 120.0, *share]
     for group in (_heart, _variability, _motion, _breath):
         columns += group(past)
-    table[-rows:] = np.array(columns).T
+    table[-rows:] = np.array(columns, np.float32).T
     return table
