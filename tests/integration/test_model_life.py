@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from evaluation.datasets import Recording, load
-from inference.context import FEATURE_COUNT
 from inference.features import COUNT as FEATURE_COUNT
 from inference.model import DEFAULT_FOLDER
 from inference.serving import active

@@ -12,7 +12,6 @@ from evaluation.comparison import compare, left_out, read_report
 from evaluation.datasets import DataError, Recording
 from evaluation.figures import BINS, Tally
 from evaluation.gate import Limits, decide
-from inference.context import FEATURE_COUNT
 from inference.features import COUNT as FEATURE_COUNT
 from inference.model import DEFAULT_FOLDER
 from noctis.errors import ConfigurationError, ModelError
