@@ -79,7 +79,7 @@ def resume(
 ) -> None:
     """Go on with a replay that was cut off or cancelled; nothing is done twice."""
     with opened(var) as connection:
-        found = replays.reopen(connection, number)
+        found = replays.get(connection, number)
     folder = folder_of_known(Settings(var=var).models, found.name, found.version)
     _run(number, folder, jobs, var, json=json)
 
@@ -152,7 +152,7 @@ def _run(number: int, folder: Path, jobs: int, var: Path, *, json: bool) -> None
                 message = f"replay {number} runs already"
                 raise ConfigurationError(message, hint=f"noctis replay show {number}")
             with transaction(engine) as connection:
-                found = replays.get(connection, number)
+                found = replays.reopen(connection, number)
                 todo = replays.parts(connection, number, is_open=True)
             runner.run(order, todo, jobs=jobs, told=_Meter(found))
         with transaction(engine) as connection:

@@ -84,11 +84,16 @@ SELECT tenant_id, id, 'closed', now(), 'UTC', now(), now(), '', 0, 0, 0, 0, 0, 0
        0, 0
   FROM devices WHERE id = :device""",
     """
-INSERT INTO replays (model_id, device_id, since, until)
-SELECT id, :device, now(), now() FROM models LIMIT 1""",
+INSERT INTO replays (model_id, tenant_id, device_id, since, until)
+SELECT (SELECT min(id) FROM models), tenant_id, id, now(), now()
+  FROM devices WHERE id = :device""",
     """
 INSERT INTO replay_parts (replay_id, device_id, stream, first_seq, last_seq, epochs)
-SELECT max(id), :device, :stream, 1, 9, 9 FROM replays WHERE device_id = :device""",
+SELECT id, device_id, :stream, 1, 2, 2 FROM replays WHERE device_id = :device""",
+    """
+INSERT INTO experiments (name, kind, model_id, share, tenant_id)
+SELECT 'of-' || tenant_id, 'ab', (SELECT min(id) FROM models), 0.5, tenant_id
+  FROM devices WHERE id = :device ON CONFLICT DO NOTHING""",
     "INSERT INTO reference_stages VALUES (:device, 'psg', now(), 1, 'ann', now())",
     """
 INSERT INTO night_histograms (recording_id, device_id, revision, counts)
