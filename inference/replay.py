@@ -4,9 +4,10 @@ Each part is a process's own: it reads the part and what lies before it, asks th
 No process holds more than a part, and none speaks to a broker.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -29,15 +30,17 @@ CALL_S: Final = 60.0
 PATIENCE_S: Final = 60.0
 FIRST_PAUSE_S: Final = 0.5
 LAST_PAUSE_S: Final = 10.0
+IDLE_S: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a process has to know: the database, the model's folder, the replay's number."""
+    """What a process has to know; ``pid``: the process that asks for the parts."""
 
     database_url: str
     folder: Path
     replay: int
+    pid: int = field(default_factory=os.getpid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,10 @@ def run(
     the database is away for longer than a minute, ModelError when the model is damaged.
     """
     work = joblib.Parallel(
-        n_jobs=jobs, return_as="generator_unordered", pre_dispatch="2*n_jobs"
+        n_jobs=jobs,
+        return_as="generator_unordered",
+        pre_dispatch="2*n_jobs",
+        idle_worker_timeout=IDLE_S,
     )
     try:
         for done in work(joblib.delayed(_patiently)(order, part) for part in open_parts):
@@ -70,9 +76,14 @@ def run(
 
 
 def _patiently(order: Order, part: Part) -> Done | None:
-    """Do a part; try again while the database is away, but not for ever."""
+    """Do a part; try again while the database is away, but not for ever.
+
+    None when the replay is cancelled, or when the process that asked for the part is gone.
+    """
     failures, give_up = 0, time.monotonic() + PATIENCE_S
     while True:
+        if order.pid not in {os.getpid(), os.getppid()}:
+            return None
         try:
             return _do(order, part)
         except StorageUnavailableError as error:
