@@ -16,7 +16,7 @@ from inference.serving import active
 from inference.settler import Settler
 from inference.trials import Trials
 from noctis.settings import Settings
-from noctis.storage import census, predictions
+from noctis.storage import census, predictions, replays
 from noctis.storage.database import Database
 from noctis.storage.engine import create, transaction
 from noctis.storage.predictions import Origin
@@ -158,6 +158,16 @@ def test_a_replay_ends_when_it_is_cancelled_and_goes_on_when_it_is_resumed(site:
     again = site.noctis("replay", "resume", number)
     assert (again["state"], again["stored"]) == ("done", 0)
     assert site.count("stager@four") == EPOCHS
+
+
+def test_a_part_that_two_have_done_counts_once(site: Site) -> None:
+    number = site.noctis("replay", "list")[-1]["replay"]
+    with transaction(site.engine) as connection:
+        before = replays.get(connection, number)
+        part = replays.parts(connection, number, is_open=False)[0]
+        assert replays.finish(connection, number, part, []) == 0
+        assert replays.get(connection, number) == before
+    assert before.stored > 0
 
 
 def test_a_replay_is_compared_with_what_was_served(site: Site) -> None:

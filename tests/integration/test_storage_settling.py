@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -387,6 +388,25 @@ def test_the_version_that_came_to_serve_an_epoch_last_is_seen_whichever_is_older
     say(home, "2", Stage.REM, found)
     say(home, "1", Stage.WAKE, found)
     assert shown(home, start) == [("tcn@1", Stage.WAKE)] * 3
+
+
+@pytest.mark.parametrize("backlog", [False, True])
+def test_whom_another_version_serves_gets_only_what_nobody_served(
+    home: Engine, start: datetime, *, backlog: bool
+) -> None:
+    send(home, frame(1, 4, utc=start), backlog=backlog)
+    send(home, frame(1, 4, utc=start, stream=9), device=COT, backlog=backlog)
+    for found in look(home, model(home, "1")):
+        served = replace(found, seq=found.seq[:2], epoch_start=found.epoch_start[:2])
+        say(home, "1", Stage.WAKE, served)
+    with transaction(home) as connection:
+        found_now = predictions.unsettled(
+            connection, model(home, "2"), others=lambda device: device == COT
+        )
+    assert {one.stream: one.seq.tolist() for one in found_now} == {
+        STREAM: [1, 2, 3, 4],
+        9: [3, 4],
+    }
 
 
 def test_two_who_serve_what_is_unseen_at_once_show_it_once(
