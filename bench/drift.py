@@ -42,6 +42,7 @@ BEFORE: Final = LOOKBACK_DAYS - WINDOW_DAYS
 BLOCK: Final = 60
 HEART_SD: Final = 2.5  # bpm, from night to night of one person
 SIZES: Final = (1, 4, 8)
+RULE: Final = 0.25
 START: Final = date(2026, 1, 1)
 MADE_UP: Final = 24
 STILL: Final = 5
@@ -70,7 +71,8 @@ class Row:
     """A kind of drift in fleets of so many devices.
 
     ``told``: the share of fleets of which a report says drift, of those that nothing was done
-    to: false alarms. ``by_training``, ``by_change``: by which comparison. ``delay_nights``: the
+    to: false alarms. ``by_training``, ``by_change``: by which comparison; ``by_rule``: what the
+    rule of thumb, a PSI above 0.25, would have said of the same reports. ``delay_nights``: the
     median of the evenings until it was told by change. ``named``: the most frequent findings.
     """
 
@@ -80,6 +82,7 @@ class Row:
     told: float
     by_training: float
     by_change: float
+    by_rule: float
     delay_nights: float | None
     named: list[str]
 
@@ -238,6 +241,7 @@ def _row(what: str, size: int, reports: Sequence[Report]) -> Row:
         told=_share(told),
         by_training=_share(training),
         by_change=_share(changed),
+        by_rule=_share([any((c.psi or 0) > RULE for c in it.channels) for it in reports]),
         delay_nights=median(delays) if delays else None,
         named=[name for name, _ in names.most_common(4)],
     )
@@ -292,12 +296,13 @@ def _say(text: str) -> None:
 
 def _table(rows: Sequence[Row]) -> str:
     lines = [
-        "| what happened | devices | told | by training | by change | evenings | named |",
-        "|---|---|---|---|---|---|---|",
+        "| what | devices | told | by training | by change | PSI > 0.25 | evenings | named |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {it.what} | {it.devices} | {it.told:.0%} | {it.by_training:.0%} | "
-        f"{it.by_change:.0%} | {'' if it.delay_nights is None else it.delay_nights:} | "
+        f"{it.by_change:.0%} | {it.by_rule:.0%} | "
+        f"{'' if it.delay_nights is None else it.delay_nights} | "
         f"{', '.join(it.named)} |"
         for it in rows
     ]

@@ -161,6 +161,22 @@ def test_what_is_computed_on_demand_is_what_the_companion_keeps(
     assert ask(url, tmp_path, "--tenant", "calm", "--since", first)[1]["nights"] == 3 * NIGHTS
 
 
+def test_people_are_shown_what_drifts_since_when_and_what_to_look_at(
+    home: Engine, url: str, tmp_path: Path
+) -> None:
+    since = evenings_of(home, "moved")[-CHANGED]
+    arguments = ["model", "drift", "--var", str(tmp_path)]
+    environment = {"NOCTIS_DATABASE_URL": url, "COLUMNS": "120"}
+    for more in (["--tenant", "moved"], []):
+        done = CliRunner().invoke(app, [*arguments, *more], env=environment)
+        assert done.exit_code == 1
+        assert "hr_mean" in done.stdout
+    done = CliRunner().invoke(app, [*arguments, "--tenant", "moved"], env=environment)
+    shown = " ".join(done.stdout.split())
+    assert f"hr_mean: another mean since {since}" in shown
+    assert "→ heart rate: firmware of the radar" in shown
+
+
 @pytest.mark.broker
 def test_the_service_killed_in_the_midst_of_it_ends_with_the_same_reports(
     home: Engine, url: str, broker: MosquittoServer, tmp_path: Path
