@@ -19,6 +19,7 @@ from bench import peers, sizes
 from bench.load import Fleet
 from bench.rounds import Runs, alternate, bind
 from bench.stage import PASSWORD, Stage, say, staged
+from noctis.epoch import EPOCH_SECONDS
 from noctis.errors import NoctisError
 from noctis.telemetry import configure_logging
 
@@ -55,11 +56,13 @@ def measure(scale: Scale) -> dict[str, Any]:
         live = alternate(stage, fleet, warm, messages=scale.live, rounds=scale.rounds)
         fleet = _fleet(stage, 50, "backlog", 2)
         backlog = alternate(stage, fleet, warm, messages=scale.backlog, rounds=scale.rounds)
-        few, many = _by_devices(stage, scale)
+        few, many = _by_devices(stage, scale, (3, 4), within_s=EPOCH_SECONDS)
+        few_flat_out, many_flat_out = _by_devices(stage, scale, (7, 8))
         fleet = _fleet(stage, 500, "epochs", 5)
         rounds = min(scale.rounds, 3)
         beside = peers.measure(stage, fleet, warm, messages=scale.peers, rounds=rounds)
-        all_runs = (live, backlog, few, many, beside.ingestor)
+        by_devices = (few, many, few_flat_out, many_flat_out)
+        all_runs = (live, backlog, *by_devices, beside.ingestor)
         stored = stage.count("SELECT count(*) FROM epochs WHERE stream < (1::bigint << 40)")
         distinct = stage.count(
             "SELECT count(*) FROM (SELECT DISTINCT stream, seq FROM epochs "
@@ -79,14 +82,21 @@ def measure(scale: Scale) -> dict[str, Any]:
         "lost": sent - distinct,
         "duplicates": stored - distinct,
         "cost_of_many_devices": {
-            "ingestor_cpu": round(many.cpu_per_epoch / few.cpu_per_epoch, 2),
-            "time": round(few.median("ingestor") / many.median("ingestor"), 2),
+            "ingestor_cpu": _growth(few, many),
+            "ingestor_cpu_flat_out": _growth(few_flat_out, many_flat_out),
+            "time_flat_out": round(
+                few_flat_out.median("ingestor") / many_flat_out.median("ingestor"), 2
+            ),
         },
         "spread": {"live_vs_c_subscriber": to_subscriber, "backlog_vs_copy": to_copy},
         "publisher_vs_c_subscriber": median(live.ratios("publisher", "c_subscriber")),
         "live": live.told(),
         "backlog": backlog.told(),
         "devices": {str(FEW): few.told(), str(scale.many): many.told()},
+        "devices_flat_out": {
+            str(FEW): few_flat_out.told(),
+            str(scale.many): many_flat_out.told(),
+        },
         "peers": beside.told,
         "bytes_per_epoch": per_epoch,
         "cores": os.cpu_count(),
@@ -113,15 +123,27 @@ def misses(result: dict[str, Any]) -> list[str]:
     return [text for text, missed in checks.items() if missed]
 
 
-def _by_devices(stage: Stage, scale: Scale) -> tuple[Runs, Runs]:
-    """Measure the same number of messages from few devices and from many, in turns."""
-    fleets = [_fleet(stage, FEW, "epochs", 3), _fleet(stage, scale.many, "epochs", 4)]
+def _growth(few: Runs, many: Runs) -> float:
+    return round(many.cpu_per_epoch / few.cpu_per_epoch, 2)
+
+
+def _by_devices(
+    stage: Stage, scale: Scale, numbers: tuple[int, int], *, within_s: float = 0.0
+) -> tuple[Runs, Runs]:
+    """Measure the same number of messages from few devices and from many, in turns.
+
+    Over the 30 s in which each of the many makes an epoch, or as fast as it goes.
+    """
+    fleets = [
+        _fleet(stage, devices, "epochs", number)
+        for devices, number in zip((FEW, scale.many), numbers, strict=True)
+    ]
     runs = [Runs(bound=bind(stage, fleet)) for fleet in fleets]
     for number in range(min(scale.rounds, 3)):
         for fleet, its in zip(fleets, runs, strict=True):
             say(f"{fleet.devices} devices, round {number + 1}")
             load = fleet.load(scale.many)
-            its.take(stage, load, fleet)  # it has heard of all its devices
+            its.take(stage, load, fleet, within_s=within_s)  # it has heard of all its devices
             load.path.unlink()
     return runs[0], runs[1]
 

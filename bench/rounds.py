@@ -33,14 +33,15 @@ class Runs:
         """Write a round's rate down."""
         self.rates.setdefault(way, []).append(rate)
 
-    def take(self, stage: Stage, load: Load, warm: Fleet) -> None:
+    def take(self, stage: Stage, load: Load, warm: Fleet, *, within_s: float = 0.0) -> None:
         """Let an ingestor store a load, and write down what that took.
 
-        It has just started: a message of each device of ``warm`` gets it going.
+        It has just started: a message of each device of ``warm`` gets it going. The load is
+        sent evenly over so many seconds, or as fast as the broker takes it.
         """
         with stage.ingestor() as ingestor:
             self.bound += send_each(stage, warm, ingestor)
-            taken = acknowledged(stage, load, ingestor)
+            taken = acknowledged(stage, load, ingestor, within_s=within_s)
             self.memory_mib = max(self.memory_mib, ingestor.memory_mib())
         self.note("ingestor", load.epochs / taken.seconds)
         self.epochs += load.epochs

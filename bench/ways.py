@@ -57,10 +57,15 @@ def bare(stage: Stage, load: Load) -> float:
     return seconds
 
 
-def acknowledged(stage: Stage, load: Load, ingestor: Running) -> Acknowledged:
-    """Let the ingestor store a load; its end is when the devices have heard of every epoch."""
+def acknowledged(
+    stage: Stage, load: Load, ingestor: Running, *, within_s: float = 0.0
+) -> Acknowledged:
+    """Let the ingestor store a load; its end is when the devices have heard of every epoch.
+
+    The load is sent evenly over so many seconds, or as fast as the broker takes it.
+    """
     stage.settle()
-    publisher = Publisher(stage.broker.port, load.path, epochs=load.epochs)
+    publisher = Publisher(stage.broker.port, load.path, epochs=load.epochs, seconds=within_s)
     before = ingestor.cpu_s()
     publisher.go()
     told = publisher.result()

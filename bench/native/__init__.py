@@ -66,10 +66,14 @@ class _Program:
 
 
 class Publisher:
-    """Publishes a load's packets, from as many connections as it has."""
+    """Publishes a load's packets, from as many connections as it has.
 
-    def __init__(self, port: int, load: Path, *, epochs: int = 0) -> None:
-        self._program = _Program.start("publish", [str(port), str(load), str(epochs)])
+    Evenly over ``seconds``, or as fast as the broker takes them.
+    """
+
+    def __init__(self, port: int, load: Path, *, epochs: int = 0, seconds: float = 0.0) -> None:
+        arguments = [str(port), str(load), str(epochs), str(seconds)]
+        self._program = _Program.start("publish", arguments)
 
     def go(self) -> None:
         """Start to publish."""

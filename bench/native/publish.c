@@ -1,11 +1,11 @@
 /* Publishes ready-made MQTT 3.1.1 packets on many connections at once, as devices do.
  *
- *   publish PORT FILE EPOCHS
+ *   publish PORT FILE EPOCHS SECONDS
  *
  * FILE holds for each connection four little-endian u32 (bytes of the prelude, answers to it,
  * messages, bytes of these), then the prelude (CONNECT, SUBSCRIBE) and the messages (PUBLISH,
- * QoS 1). Prints "ready" once every prelude is answered, and starts at a line on stdin. Ends
- * when every message has its PUBACK and down/ack has spoken of EPOCHS epochs, or when nothing
+ * QoS 1). Prints "ready" once every prelude is answered, and starts at a line on stdin. Sends
+ * evenly over SECONDS, or as fast as the broker takes it where that is 0. Ends when every message has its PUBACK and down/ack has spoken of EPOCHS epochs, or when nothing
  * has come for 20 s; prints what came and when, in seconds after the start, as JSON.
  */
 #include <arpa/inet.h>
@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER = 1 << 16, PIECE = 1 << 15, EVENTS = 64, IDLE_MS = 20000, MOST_CODES = 256 };
+enum { BUFFER = 1 << 16, PIECE = 1 << 15, EVENTS = 64, IDLE_MS = 20000, TICK_MS = 20, MOST_CODES = 256 };
 
 struct link {
     int socket;
@@ -101,20 +101,31 @@ static void watch(int poll, int how, struct link *link) {
     if (epoll_ctl(poll, how, link->socket, &event) < 0) fail("epoll");
 }
 
+/* Waits so long for something to do, and does it; returns whether there was any. */
+static int step(int poll, int within_ms) {
+    struct epoll_event events[EVENTS];
+    int count = epoll_wait(poll, events, EVENTS, within_ms);
+    for (int n = 0; n < count; n++) {
+        struct link *link = events[n].data.ptr;
+        size_t before = link->left;
+        pump(link, events[n].events);
+        if (before && !link->left) watch(poll, EPOLL_CTL_MOD, link);
+    }
+    return count > 0;
+}
+
 /* Works until `done` of the counter are there; returns whether they came. */
 static int work(int poll, const unsigned *counter, unsigned done, unsigned long acked) {
-    struct epoll_event events[EVENTS];
-    while (*counter < done || epochs[0] < acked) {
-        int count = epoll_wait(poll, events, EVENTS, IDLE_MS);
-        if (count == 0) return 0;
-        for (int n = 0; n < count; n++) {
-            struct link *link = events[n].data.ptr;
-            size_t before = link->left;
-            pump(link, events[n].events);
-            if (before && !link->left) watch(poll, EPOLL_CTL_MOD, link);
-        }
-    }
+    while (*counter < done || epochs[0] < acked)
+        if (!step(poll, IDLE_MS)) return 0;
     return 1;
+}
+
+/* Lets a link send its body up to this share. */
+static void release(int poll, struct link *link, const uint8_t *body, size_t size, double share) {
+    size_t until = share < 1 ? (size_t)(share * (double)size) : size;
+    link->left = until - (size_t)(link->out - body);
+    if (link->left) watch(poll, EPOLL_CTL_MOD, link);
 }
 
 static struct link *open_link(int port) {
@@ -141,10 +152,11 @@ static uint8_t *read_all(const char *name, size_t *size) {
 }
 
 int main(int count, char **arguments) {
-    if (count != 4) return fputs("publish PORT FILE EPOCHS\n", stderr), 2;
+    if (count != 5) return fputs("publish PORT FILE EPOCHS SECONDS\n", stderr), 2;
     size_t size, used = 0;
     const uint8_t *bytes = read_all(arguments[2], &size);
     unsigned long asked = strtoul(arguments[3], NULL, 10);
+    double seconds = atof(arguments[4]);
     struct link *links[1024];
     const uint8_t *bodies[1024];
     size_t lengths[1024];
@@ -167,10 +179,13 @@ int main(int count, char **arguments) {
     fflush(stdout);
     if (getchar() == EOF) return 1;
     double start = now();
-    for (unsigned n = 0; n < number; n++) {
-        links[n]->out = bodies[n];
-        links[n]->left = lengths[n];
-        watch(poll, EPOLL_CTL_MOD, links[n]);
+    for (unsigned n = 0; n < number; n++) links[n]->out = bodies[n];
+    for (double share = 0; share < 1;) {
+        share = seconds > 0 ? (now() - start) / seconds : 1;
+        for (unsigned n = 0; n < number; n++)
+            release(poll, links[n], bodies[n], lengths[n], share);
+        for (double next = now() + TICK_MS * 1e-3; share < 1 && now() < next;)
+            step(poll, TICK_MS);
     }
     int published = work(poll, &pubacks, messages, 0);
     double taken = now() - start;
