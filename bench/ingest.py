@@ -30,6 +30,9 @@ BACKLOG_AIM: Final = 0.6
 FLAT_WITHIN: Final = 0.2
 FEW: Final = 100
 
+Pair = tuple[Runs, Runs]
+"""Of few devices, of many."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -56,51 +59,65 @@ def measure(scale: Scale) -> dict[str, Any]:
         live = alternate(stage, fleet, warm, messages=scale.live, rounds=scale.rounds)
         fleet = _fleet(stage, 50, "backlog", 2)
         backlog = alternate(stage, fleet, warm, messages=scale.backlog, rounds=scale.rounds)
-        few, many = _by_devices(stage, scale, (3, 4), within_s=EPOCH_SECONDS)
-        few_flat_out, many_flat_out = _by_devices(stage, scale, (7, 8))
+        paced = _by_devices(stage, scale, (3, 4), within_s=EPOCH_SECONDS)
+        flat_out = _by_devices(stage, scale, (7, 8))
         fleet = _fleet(stage, 500, "epochs", 5)
         rounds = min(scale.rounds, 3)
         beside = peers.measure(stage, fleet, warm, messages=scale.peers, rounds=rounds)
-        by_devices = (few, many, few_flat_out, many_flat_out)
-        all_runs = (live, backlog, *by_devices, beside.ingestor)
-        stored = stage.count("SELECT count(*) FROM epochs WHERE stream < (1::bigint << 40)")
-        distinct = stage.count(
-            "SELECT count(*) FROM (SELECT DISTINCT stream, seq FROM epochs "
-            "WHERE stream < (1::bigint << 40)) AS one"
-        )
+        all_runs = (live, backlog, *paced, *flat_out, beside.ingestor)
         sent = warmed + sum(it.epochs + it.bound for it in all_runs)
-        per_epoch = sizes.measure(stage)
-    to_subscriber, to_copy = (
-        live.ratios("ingestor", "c_subscriber"),
-        backlog.ratios("ingestor", "raw_copy"),
-    )
+        return {
+            **_limits(live, backlog),
+            "vs_peers": beside.keyed,
+            **_lost(stage, sent),
+            "cost_of_many_devices": _growth(paced, flat_out),
+            "live": live.told(),
+            "backlog": backlog.told(),
+            "devices": _told(scale, paced),
+            "devices_flat_out": _told(scale, flat_out),
+            "peers": beside.told,
+            "bytes_per_epoch": sizes.measure(stage),
+            "cores": os.cpu_count(),
+        }
+
+
+def _limits(live: Runs, backlog: Runs) -> dict[str, Any]:
+    """Return how near the ingestor comes to the raw limits."""
+    to_subscriber = live.ratios("ingestor", "c_subscriber")
+    to_copy = backlog.ratios("ingestor", "raw_copy")
     return {
         "live_vs_c_subscriber": median(to_subscriber),
-        "live_per_second": live.told()["per_second"]["ingestor"]["median"],
+        "live_per_second": round(live.median("ingestor")),
         "backlog_vs_copy": median(to_copy),
-        "vs_peers": beside.keyed,
-        "lost": sent - distinct,
-        "duplicates": stored - distinct,
-        "cost_of_many_devices": {
-            "ingestor_cpu": _growth(few, many),
-            "ingestor_cpu_flat_out": _growth(few_flat_out, many_flat_out),
-            "time_flat_out": round(
-                few_flat_out.median("ingestor") / many_flat_out.median("ingestor"), 2
-            ),
-        },
         "spread": {"live_vs_c_subscriber": to_subscriber, "backlog_vs_copy": to_copy},
         "publisher_vs_c_subscriber": median(live.ratios("publisher", "c_subscriber")),
-        "live": live.told(),
-        "backlog": backlog.told(),
-        "devices": {str(FEW): few.told(), str(scale.many): many.told()},
-        "devices_flat_out": {
-            str(FEW): few_flat_out.told(),
-            str(scale.many): many_flat_out.told(),
-        },
-        "peers": beside.told,
-        "bytes_per_epoch": per_epoch,
-        "cores": os.cpu_count(),
     }
+
+
+def _lost(stage: Stage, sent: int) -> dict[str, int]:
+    """Count what is stored of the epochs sent; raw COPY has streams of its own."""
+    stored = stage.count("SELECT count(*) FROM epochs WHERE stream < (1::bigint << 40)")
+    distinct = stage.count(
+        "SELECT count(*) FROM (SELECT DISTINCT stream, seq FROM epochs "
+        "WHERE stream < (1::bigint << 40)) AS one"
+    )
+    return {"lost": sent - distinct, "duplicates": stored - distinct}
+
+
+def _growth(paced: Pair, flat_out: Pair) -> dict[str, float]:
+    """Return what many devices cost by what few do."""
+    slower = flat_out[0].median("ingestor") / flat_out[1].median("ingestor")
+    return {
+        "ingestor_cpu": round(paced[1].cpu_per_epoch / paced[0].cpu_per_epoch, 2),
+        "ingestor_cpu_flat_out": round(
+            flat_out[1].cpu_per_epoch / flat_out[0].cpu_per_epoch, 2
+        ),
+        "time_flat_out": round(slower, 2),
+    }
+
+
+def _told(scale: Scale, pair: Pair) -> dict[str, Any]:
+    return {str(FEW): pair[0].told(), str(scale.many): pair[1].told()}
 
 
 def misses(result: dict[str, Any]) -> list[str]:
@@ -123,13 +140,9 @@ def misses(result: dict[str, Any]) -> list[str]:
     return [text for text, missed in checks.items() if missed]
 
 
-def _growth(few: Runs, many: Runs) -> float:
-    return round(many.cpu_per_epoch / few.cpu_per_epoch, 2)
-
-
 def _by_devices(
     stage: Stage, scale: Scale, numbers: tuple[int, int], *, within_s: float = 0.0
-) -> tuple[Runs, Runs]:
+) -> Pair:
     """Measure the same number of messages from few devices and from many, in turns.
 
     Over the 30 s in which each of the many makes an epoch, or as fast as it goes.
