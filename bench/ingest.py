@@ -45,7 +45,7 @@ class Scale:
     many: int
 
 
-FULL: Final = Scale(rounds=5, live=30_000, backlog=5_000, peers=30_000, many=50_000)
+FULL: Final = Scale(rounds=5, live=30_000, backlog=5_000, peers=60_000, many=50_000)
 QUICK: Final = Scale(rounds=2, live=10_000, backlog=2_000, peers=3_000, many=5_000)
 
 
@@ -86,11 +86,11 @@ def _limits(live: Runs, backlog: Runs) -> dict[str, Any]:
     to_subscriber = live.ratios("ingestor", "c_subscriber")
     to_copy = backlog.ratios("ingestor", "raw_copy")
     return {
-        "live_vs_c_subscriber": median(to_subscriber),
+        "live_vs_c_subscriber": round(median(to_subscriber), 3),
         "live_per_second": round(live.median("ingestor")),
-        "backlog_vs_copy": median(to_copy),
+        "backlog_vs_copy": round(median(to_copy), 3),
         "spread": {"live_vs_c_subscriber": to_subscriber, "backlog_vs_copy": to_copy},
-        "publisher_vs_c_subscriber": median(live.ratios("publisher", "c_subscriber")),
+        "publisher_vs_c_subscriber": round(median(live.ratios("publisher", "c_subscriber")), 3),
     }
 
 
