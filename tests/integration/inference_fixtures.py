@@ -15,9 +15,11 @@ from random import randrange
 from typing import Any, Self
 
 import numpy as np
+import pytest
 from sqlalchemy import Engine, select
 from typing_extensions import override
 
+from broker.server import MosquittoServer
 from inference.model import DEFAULT_FOLDER
 from noctis import topics
 from noctis.childproc import Child, free_port
@@ -25,10 +27,11 @@ from noctis.epoch import Frame, Run, encode_frame
 from noctis.features import COUNT, NAMES, quantise
 from noctis.identity import DeviceId
 from noctis.storage import devices, tenants
-from noctis.storage.engine import transaction
+from noctis.storage.engine import create, transaction
 from noctis.storage.ingest import Received, ingest
 from noctis.storage.models import models, predictions
 from noctis.storage.runs import signed
+from noctis.storage.server import PostgresServer
 from registry.manifest import MANIFEST
 from registry.store import Registry
 from tests.integration.broker_fixtures import Client, eventually, password_of
@@ -245,3 +248,31 @@ def publish_model(var: Path, version: str) -> Registry:
     (draft / MANIFEST).write_text(json.dumps(manifest | {"version": version}))
     registry.publish(draft)
     return registry
+
+
+@pytest.fixture(scope="module")
+def database(own_postgres: PostgresServer) -> Iterator[Engine]:
+    engine = create(own_postgres.url, application="noctis-test")
+    add_devices(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def shared_worker(
+    broker: MosquittoServer,
+    own_postgres: PostgresServer,
+    database: Engine,  # noqa: ARG001 - there must be devices
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Worker]:
+    folder = tmp_path_factory.mktemp("worker")
+    with running_worker(broker.port, own_postgres.url, folder) as worker:
+        yield worker
+
+
+@pytest.fixture
+def worker(shared_worker: Worker) -> Worker:
+    """The worker; started again where a test has ended it."""
+    if shared_worker.child.exit_code is not None:
+        shared_worker.start()
+    return shared_worker

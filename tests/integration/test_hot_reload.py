@@ -2,22 +2,18 @@
 
 import json
 import time
-from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine
 
 from broker.server import MosquittoServer
 from evaluation.staging import stage_night
 from inference.model import DEFAULT_FOLDER, Model
 from inference.tracks import COUNT, WINDOW
 from noctis.stages import LABELS
-from noctis.storage.engine import create
-from noctis.storage.server import PostgresServer
 from registry.manifest import ARTEFACT
 from registry.store import Registry
 from tests.integration.inference_fixtures import (
@@ -25,36 +21,19 @@ from tests.integration.inference_fixtures import (
     Night,
     Phone,
     Worker,
-    add_devices,
+    database,
     publish_model,
-    running_worker,
+    shared_worker,
+    worker,
 )
 from tests.models import graph_of, write_model
+
+__all__ = ["database", "shared_worker", "worker"]
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres]
 
 AFTER = 15
 PACE_S = 0.02
-
-
-@pytest.fixture(scope="module")
-def database(own_postgres: PostgresServer) -> Iterator[Engine]:
-    engine = create(own_postgres.url, application="noctis-test")
-    add_devices(engine)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture(scope="module")
-def worker(
-    broker: MosquittoServer,
-    own_postgres: PostgresServer,
-    database: Engine,  # noqa: ARG001 - there must be devices
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Worker]:
-    folder = tmp_path_factory.mktemp("worker")
-    with running_worker(broker.port, own_postgres.url, folder) as running:
-        yield running
 
 
 class Flow:

@@ -1,6 +1,5 @@
 """The live worker as a process: from a device's publish to the app's topic."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from inference.model import DEFAULT_FOLDER, Model
 from noctis import topics
 from noctis.epoch import Frame, encode_frame
 from noctis.stages import LABELS
-from noctis.storage.engine import create
 from noctis.storage.server import PostgresServer
 from tests.integration.broker_fixtures import Client, eventually
 from tests.integration.inference_fixtures import (
@@ -25,43 +23,18 @@ from tests.integration.inference_fixtures import (
     Phone,
     Settled,
     Worker,
-    add_devices,
+    database,
     publish_model,
-    running_worker,
     seqs_of,
+    shared_worker,
     store,
     wait_settled,
+    worker,
 )
 
+__all__ = ["database", "shared_worker", "worker"]
+
 pytestmark = [pytest.mark.broker, pytest.mark.postgres]
-
-
-@pytest.fixture(scope="module")
-def database(own_postgres: PostgresServer) -> Iterator[Engine]:
-    engine = create(own_postgres.url, application="noctis-test")
-    add_devices(engine)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture(scope="module")
-def shared_worker(
-    broker: MosquittoServer,
-    own_postgres: PostgresServer,
-    database: Engine,  # noqa: ARG001 - there must be devices
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Worker]:
-    folder = tmp_path_factory.mktemp("worker")
-    with running_worker(broker.port, own_postgres.url, folder) as worker:
-        yield worker
-
-
-@pytest.fixture
-def worker(shared_worker: Worker) -> Worker:
-    """The worker; started again where a test has ended it."""
-    if shared_worker.child.exit_code is not None:
-        shared_worker.start()
-    return shared_worker
 
 
 def play(broker: MosquittoServer, night: Night, frames: list[Frame]) -> list[dict[str, Any]]:

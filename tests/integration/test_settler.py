@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from inference.settler import Settler
 from inference.trials import Trials
 from noctis.settings import Settings
 from noctis.storage.database import Database
-from noctis.storage.engine import create, transaction
+from noctis.storage.engine import transaction
 from noctis.storage.server import PostgresServer
 from noctis.topics import SHARDS, shard_of
 from tests.integration.broker_fixtures import eventually, on_loop
@@ -26,43 +25,19 @@ from tests.integration.inference_fixtures import (
     Night,
     Phone,
     Worker,
-    add_devices,
+    database,
     running_worker,
     seqs_of,
     settled,
+    shared_worker,
     store,
     wait_settled,
+    worker,
 )
 
+__all__ = ["database", "shared_worker", "worker"]
+
 pytestmark = [pytest.mark.broker, pytest.mark.postgres]
-
-
-@pytest.fixture(scope="module")
-def database(own_postgres: PostgresServer) -> Iterator[Engine]:
-    engine = create(own_postgres.url, application="noctis-test")
-    add_devices(engine)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture(scope="module")
-def shared_worker(
-    broker: MosquittoServer,
-    own_postgres: PostgresServer,
-    database: Engine,  # noqa: ARG001 - there must be devices
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Worker]:
-    folder = tmp_path_factory.mktemp("worker")
-    with running_worker(broker.port, own_postgres.url, folder) as worker:
-        yield worker
-
-
-@pytest.fixture
-def worker(shared_worker: Worker) -> Worker:
-    """The worker; started again where a test has ended it."""
-    if shared_worker.child.exit_code is not None:
-        shared_worker.start()
-    return shared_worker
 
 
 @pytest.mark.usefixtures("worker")
