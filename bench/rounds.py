@@ -26,6 +26,7 @@ class Runs:
     epochs: int = 0
     bound: int = 0
     cpu_s: float = 0.0
+    broker_cpu_s: float = 0.0
     memory_mib: float = 0.0
     unacknowledged: int = 0
 
@@ -46,6 +47,7 @@ class Runs:
         self.note("ingestor", load.epochs / taken.seconds)
         self.epochs += load.epochs
         self.cpu_s += taken.cpu_s
+        self.broker_cpu_s += taken.broker_cpu_s
         self.unacknowledged += taken.unacknowledged
 
     def ratios(self, way: str, to: str) -> list[float]:
@@ -70,6 +72,7 @@ class Runs:
             "epochs": self.epochs,
             "unacknowledged": self.unacknowledged,
             "ingestor_cpu_us_per_epoch": round(1e6 * per_epoch, 1),
+            "broker_cpu_us_per_epoch": round(1e6 * self.broker_cpu_s / self.epochs, 1),
             "ingestor_per_second_and_core": round(1 / per_epoch) if per_epoch else None,
             "ingestor_memory_mib": round(self.memory_mib),
         }

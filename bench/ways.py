@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.load import Load
 from bench.native import Publisher, Subscriber
-from bench.stage import INGESTOR, PASSWORD, Running, Stage, say
+from bench.stage import INGESTOR, PASSWORD, Running, Stage, cpu_s, say
 from noctis import topics
 from noctis.errors import ProcessError
 from noctis.storage.arrays import driver
@@ -25,11 +25,12 @@ FILTERS: Final = [f"{topics.ROOT}/up/+/+/+/{channel}" for channel in ("epochs", 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """A load that the ingestor took: seconds until the last down/ack, and its own cost."""
+    """A load that the ingestor took: seconds to the last down/ack, its cost, the broker's."""
 
     seconds: float
     taken_s: float
     cpu_s: float
+    broker_cpu_s: float
     unacknowledged: int
 
 
@@ -66,13 +67,17 @@ def acknowledged(
     """
     stage.settle()
     publisher = Publisher(stage.broker.port, load.path, epochs=load.epochs, seconds=within_s)
-    before = ingestor.cpu_s()
+    before, broker_before = ingestor.cpu_s(), cpu_s(stage.broker.pid)
     publisher.go()
     told = publisher.result()
     if not told["complete"]:
         say(f"the ingestor stalled: {told}; its log ends: {ingestor.child.tail()}")
     return Acknowledged(
-        told["acked_s"], told["taken_s"], ingestor.cpu_s() - before, load.epochs - told["acked"]
+        seconds=told["acked_s"],
+        taken_s=told["taken_s"],
+        cpu_s=ingestor.cpu_s() - before,
+        broker_cpu_s=cpu_s(stage.broker.pid) - broker_before,
+        unacknowledged=load.epochs - told["acked"],
     )
 
 
