@@ -1,15 +1,88 @@
-"""What a token may be good for."""
+"""What a token may be good for, and what each role is granted."""
 
 from typing import Final
 
-__all__ = ["APP_SCOPES", "DEVICES_READ", "EPOCHS_READ", "PREDICTIONS_READ"]
+__all__ = [
+    "APP_SCOPES",
+    "DEVICES_READ",
+    "DEVICES_WRITE",
+    "DRIFT_READ",
+    "EPOCHS_READ",
+    "EPOCHS_WRITE",
+    "EVALUATION_RUN",
+    "EXPERIMENTS_READ",
+    "EXPERIMENTS_WRITE",
+    "LABELS_WRITE",
+    "MODELS_READ",
+    "MODELS_WRITE",
+    "PREDICT",
+    "PREDICTIONS_READ",
+    "RECORDINGS_READ",
+    "RECORDINGS_WRITE",
+    "REPLAY_RUN",
+    "ROLES",
+    "SCOPES",
+    "USERS_WRITE",
+]
 
 DEVICES_READ: Final = "devices:read"
+DEVICES_WRITE: Final = "devices:write"
 EPOCHS_READ: Final = "epochs:read"
+EPOCHS_WRITE: Final = "epochs:write"
 PREDICTIONS_READ: Final = "predictions:read"
+PREDICT: Final = "predict"
+RECORDINGS_READ: Final = "recordings:read"
+RECORDINGS_WRITE: Final = "recordings:write"
+LABELS_WRITE: Final = "labels:write"
+MODELS_READ: Final = "models:read"
+MODELS_WRITE: Final = "models:write"
+EVALUATION_RUN: Final = "evaluation:run"
+DRIFT_READ: Final = "drift:read"
+REPLAY_RUN: Final = "replay:run"
+EXPERIMENTS_READ: Final = "experiments:read"
+EXPERIMENTS_WRITE: Final = "experiments:write"
+USERS_WRITE: Final = "users:write"
 
 APP_SCOPES: Final = {
     DEVICES_READ: "list the tenant's devices",
     EPOCHS_READ: "read their epochs",
     PREDICTIONS_READ: "read their sleep stages",
 }
+
+SCOPES: Final = APP_SCOPES | {
+    RECORDINGS_READ: "read the tenant's nights",
+    MODELS_READ: "read the models' versions and figures",
+    DRIFT_READ: "read how far the tenant's devices have drifted",
+    PREDICT: "stage epochs, stored or sent",
+    RECORDINGS_WRITE: "change and delete nights",
+    LABELS_WRITE: "keep and remove reference stages",
+    EPOCHS_WRITE: "send epochs of the tenant's devices",
+    DEVICES_WRITE: "provision, configure, rotate and revoke devices",
+    EVALUATION_RUN: "hold a version against the tenant's reference stages",
+    REPLAY_RUN: "let another version stage what is stored",
+    USERS_WRITE: "add, change and remove the tenant's users and apps",
+    EXPERIMENTS_READ: "read the platform's experiments",
+    EXPERIMENTS_WRITE: "start and stop experiments, for the whole platform",
+    MODELS_WRITE: "upload, promote and roll back models, for the whole platform",
+}
+"""Every scope, with what it is good for."""
+
+_VIEWER: Final = frozenset(
+    {DEVICES_READ, EPOCHS_READ, PREDICTIONS_READ, RECORDINGS_READ, MODELS_READ, DRIFT_READ}
+)
+_MEMBER: Final = _VIEWER | {PREDICT, RECORDINGS_WRITE, LABELS_WRITE}
+_ADMIN: Final = _MEMBER | {
+    EPOCHS_WRITE,
+    DEVICES_WRITE,
+    EVALUATION_RUN,
+    REPLAY_RUN,
+    USERS_WRITE,
+}
+
+ROLES: Final = {
+    "viewer": _VIEWER,
+    "member": _MEMBER,
+    "admin": _ADMIN,
+    "platform": frozenset(SCOPES),
+}
+"""What each role may ask for. ``admin`` rules one tenant; ``platform`` the models of all."""
