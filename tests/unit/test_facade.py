@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from api.app import create_app
 from api.middleware import MAX_BODY_BYTES
-from api.problems import MEDIA_TYPE
+from api.problems import MEDIA_TYPE, InvalidField, invalid
 from api.scopes import APP_SCOPES
 from api.tokens import AUDIENCE, ISSUER, LIFETIME_S, TYPE, Keyring
 from inference.model import DEFAULT_FOLDER
@@ -256,7 +256,22 @@ def test_a_name_that_no_device_can_have_is_refused(
     headers = bearer(keyring.issue(PHONE))
     response = ask(app, "GET", f"/v1/devices/{device}", headers=headers)
     assert response.status_code == 422
-    assert problem_of(response)["errors"][0]["location"] == "path.device"
+    [field] = problem_of(response)["errors"]
+    assert (field["location"], field["pointer"]) == ("path.device", "#/path/device")
+
+
+def test_a_pointer_leads_from_the_bodys_root_and_escapes_what_would_lead_astray() -> None:
+    field = InvalidField.at(("body", "labels", 3, "a/b~c"), "is wrong")
+    assert (field.location, field.pointer) == ("body.labels.3.a/b~c", "#/labels/3/a~1b~0c")
+
+
+def test_what_utf_8_cannot_hold_is_named_too(app: FastAPI) -> None:
+    @app.get("/odd")
+    def odd() -> None:
+        raise invalid("is \ud800", "body", "\udfff")
+
+    problem = problem_of(ask(app, "GET", "/odd"))
+    assert problem["errors"][0]["pointer"] == "#/\udfff"
 
 
 @pytest.mark.parametrize(
