@@ -91,8 +91,11 @@ class ProblemError(NoctisError):
         self.extra = extra
 
 
-def invalid(detail: str, *where: str | int) -> ProblemError:
-    """Return the problem 422 of one part of a request, as FastAPI's own checks tell theirs."""
+def invalid(where: Sequence[str | int], detail: str) -> ProblemError:
+    """Return the problem 422 of one part of a request, as FastAPI's own checks tell theirs.
+
+    ``where``: such as ``("body", "labels", 3, "start")`` or ``("query", "since")``.
+    """
     field = InvalidField.at(where, detail)
     text = f"cannot be understood: {field.location}: {detail}"
     return ProblemError(422, text, kind="invalid", errors=[field])

@@ -268,7 +268,7 @@ def test_a_pointer_leads_from_the_bodys_root_and_escapes_what_would_lead_astray(
 def test_what_utf_8_cannot_hold_is_named_too(app: FastAPI) -> None:
     @app.get("/odd")
     def odd() -> None:
-        raise invalid("is \ud800", "body", "\udfff")
+        raise invalid(("body", "\udfff"), "is \ud800")
 
     problem = problem_of(ask(app, "GET", "/odd"))
     assert problem["errors"][0]["pointer"] == "#/\udfff"
