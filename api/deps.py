@@ -5,12 +5,16 @@ from typing import Annotated, Final, cast
 
 import anyio
 from fastapi import Depends, Request, Security
-from fastapi.openapi.models import OAuthFlowClientCredentials, OAuthFlows
+from fastapi.openapi.models import (
+    OAuthFlowClientCredentials,
+    OAuthFlowPassword,
+    OAuthFlows,
+)
 from fastapi.security import OAuth2, SecurityScopes
 
 from api.checks import Readiness
 from api.problems import ProblemError
-from api.scopes import APP_SCOPES
+from api.scopes import SCOPES
 from api.tokens import Keyring, TokenError
 from inference.serving import Serving
 from noctis.errors import IdentityError
@@ -101,17 +105,22 @@ def readiness(request: Request) -> Readiness:
     return _state(request).readiness
 
 
-_flow = OAuthFlowClientCredentials(tokenUrl="/v1/auth/token", scopes=APP_SCOPES)
+TOKEN_URL: Final = "/v1/auth/token"  # noqa: S105 - an address
 _oauth = OAuth2(
-    flows=OAuthFlows(clientCredentials=_flow),
-    scheme_name="app",
-    description="The account of an app (`app@tenant`) and its password, for 15 minutes.",
+    flows=OAuthFlows(
+        password=OAuthFlowPassword(tokenUrl=TOKEN_URL, refreshUrl=TOKEN_URL, scopes=SCOPES),
+        clientCredentials=OAuthFlowClientCredentials(tokenUrl=TOKEN_URL, scopes=SCOPES),
+    ),
+    scheme_name="token",
+    description="A token of 15 minutes, for the account of a user or of an app "
+    "(`name@tenant`) and its password. Which scopes it may have is up to the account's role.",
     auto_error=False,
 )
 
 
 def caller(
     asked: SecurityScopes,
+    request: Request,
     authorization: Annotated[str | None, Security(_oauth)],
     keys: Annotated[Keyring, Depends(keyring)],
 ) -> Principal:
@@ -120,6 +129,9 @@ def caller(
     Raises ProblemError 401 without a good token, and 403 where it lacks a scope. The tenant
     is the token's; nothing else in a request can name one.
     """
+    if len(request.headers.getlist("Authorization")) > 1:
+        # Which of them a proxy looked at is anybody's guess.
+        raise ProblemError(400, "send one Authorization header, not several", kind="token")
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         challenge = {"WWW-Authenticate": 'Bearer realm="noctis"'}

@@ -274,6 +274,21 @@ def test_what_utf_8_cannot_hold_is_named_too(app: FastAPI) -> None:
     assert problem["errors"][0]["pointer"] == "#/\udfff"
 
 
+def test_two_authorization_headers_are_one_too_many(app: FastAPI, keyring: Keyring) -> None:
+    good = bearer(keyring.issue(PHONE))
+    headers = [*good.items(), ("Authorization", "Bearer another")]
+    response = ask(app, "GET", "/v1/devices", headers=headers)
+    assert response.status_code == 400
+    problem_of(response)
+
+
+def test_the_scheme_of_a_token_may_be_written_in_any_case(
+    app: FastAPI, keyring: Keyring
+) -> None:
+    headers = {"Authorization": f"bEARER {keyring.issue(PHONE)}"}
+    assert ask(app, "GET", "/v1/devices", headers=headers).status_code == 503
+
+
 @pytest.mark.parametrize(
     ("form", "error"),
     [
