@@ -1,6 +1,7 @@
 # Two commands: `make up` sets everything up and runs the platform; `make test` sets everything up
 # and runs the tests. `make help` lists the rest.
 export PYTHON ?= python3
+unexport PYTHONDONTWRITEBYTECODE  # with it each process compiles all that it imports: 3 s a start
 VENV := .venv
 BIN := $(VENV)/bin
 BUILD := build/firmware

@@ -1,10 +1,21 @@
 """What integration tests and those on TimescaleDB share."""
 
+import os
+import sys
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 
 from tests.timescale import npm
+
+UNCOMPILED: Final = "PYTHONDONTWRITEBYTECODE"
+
+
+def pytest_configure() -> None:
+    """Let the many processes that tests start find compiled what they import."""
+    os.environ.pop(UNCOMPILED, None)
+    sys.dont_write_bytecode = False
 
 
 @pytest.fixture(scope="session")
