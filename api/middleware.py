@@ -1,5 +1,6 @@
 """What surrounds every request: its measure, its size limit, and headers of its answer."""
 
+import re
 import time
 from typing import Final
 
@@ -10,6 +11,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 __all__ = ["BodyLimit", "Measure"]
 
 MAX_BODY_BYTES: Final = 64 * 1024
+_LARGER: Final = {
+    re.compile(r"/v1/devices/[^/]+/epochs:ingest|/v1/predict(:explain)?"): 1024 * 1024,
+}
+"""Whose paths take so many bytes."""
 _HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
@@ -57,13 +62,13 @@ class Measure:
             await self._app(scope, receive, send_measured)
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            route = getattr(scope.get("route"), "path", "unknown")
+            route = getattr(scope.get("route"), "path_format", "unknown")
             _requests.labels(method, route, str(status)).inc()
             _seconds.labels(method, route).observe(time.perf_counter() - started)
 
 
 class BodyLimit:
-    """Refuses bodies of more than MAX_BODY_BYTES, announced or not."""
+    """Refuses bodies of more than MAX_BODY_BYTES, announced or not; a few routes take more."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -73,14 +78,18 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        received = 0
+        received, limit = 0, _limit(scope["path"])
 
         async def receive_limited() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > MAX_BODY_BYTES:
-                raise HTTPException(413, f"a body may have {MAX_BODY_BYTES} bytes at most")
+            if received > limit:
+                raise HTTPException(413, f"a body may have {limit} bytes at most")
             return message
 
         await self._app(scope, receive_limited, send)
+
+
+def _limit(path: str) -> int:
+    return next((it for paths, it in _LARGER.items() if paths.fullmatch(path)), MAX_BODY_BYTES)

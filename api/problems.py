@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from typing_extensions import override
 
 from noctis.errors import NoctisError, StorageUnavailableError
-from noctis.storage.errors import NotFoundError
+from noctis.storage.errors import AlreadyExistsError, NotFoundError
 
 __all__ = [
     "MEDIA_TYPE",
@@ -145,6 +145,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(NotFoundError, _on_not_found)
+    app.add_exception_handler(AlreadyExistsError, _on_exists)
     app.add_exception_handler(StorageUnavailableError, _on_unavailable)
     app.add_exception_handler(TimeoutError, _on_deadline)
     app.add_exception_handler(Exception, _on_bug)
@@ -180,6 +181,11 @@ def _place(entry: Mapping[str, Any]) -> tuple[str | int, ...]:
 def _on_not_found(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, NotFoundError)  # noqa: S101 - registered for this class alone
     return respond(request, ProblemError(404, error.message))
+
+
+def _on_exists(request: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, AlreadyExistsError)  # noqa: S101 - registered for this class
+    return respond(request, ProblemError(409, error.message, kind="exists"))
 
 
 def _on_unavailable(request: Request, error: Exception) -> ProblemResponse:

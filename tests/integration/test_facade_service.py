@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,8 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine
 
-from api.problems import MEDIA_TYPE
 from broker.server import MosquittoServer
-from noctis.childproc import Child, free_port
+from noctis.childproc import free_port
 from noctis.features import NAMES, dequantise
 from noctis.stages import Stage
 from noctis.storage import accounts, predictions
@@ -27,6 +25,7 @@ from noctis.storage.engine import create, transaction
 from noctis.storage.predictions import Prediction
 from noctis.storage.server import PostgresServer
 from tests.integration.broker_fixtures import eventually
+from tests.integration.facade_fixtures import PASSWORD, Facade, problem_of, running_facade
 from tests.integration.inference_fixtures import (
     D1,
     OTHER,
@@ -37,8 +36,6 @@ from tests.integration.inference_fixtures import (
 )
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres]
-
-PASSWORD = "the phone's own"
 
 
 @pytest.fixture(scope="module")
@@ -53,61 +50,6 @@ def database(own_postgres: PostgresServer) -> Iterator[Engine]:
     engine.dispose()
 
 
-class Facade:
-    """The facade and a client of it."""
-
-    def __init__(
-        self, broker: MosquittoServer, postgres: PostgresServer, folder: Path, *command: str
-    ) -> None:
-        self.port = free_port()
-        environment = {
-            **os.environ,
-            "NOCTIS_VAR": str(folder / "var"),
-            "NOCTIS_BROKER_PORT": str(broker.port),
-            "NOCTIS_DATABASE_URL": postgres.url,
-            "NOCTIS_DATABASE_SECONDS": "2",
-            "NOCTIS_API_PORT": str(self.port),
-        }
-        self.child = Child(
-            command or (sys.executable, "-m", "api"),
-            log=folder / "api.log",
-            environment=environment,
-        )
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=15)
-
-    def answers(self) -> bool:
-        try:
-            return self.client.get("/healthz").is_success
-        except httpx.HTTPError:
-            return False
-
-    def ask_for_token(self, username: str, password: str = PASSWORD) -> httpx.Response:
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": username,
-            "client_secret": password,
-        }
-        return self.client.post("/v1/auth/token", data=form)
-
-    def headers(self, username: str = "phone@t1") -> dict[str, str]:
-        token = self.ask_for_token(username).json()["access_token"]
-        return {"Authorization": f"Bearer {token}"}
-
-    def get(self, path: str, username: str = "phone@t1", **query: object) -> httpx.Response:
-        params = {name: str(value) for name, value in query.items()}
-        return self.client.get(path, params=params, headers=self.headers(username))
-
-
-@contextmanager
-def running_facade(facade: Facade) -> Iterator[Facade]:
-    try:
-        assert eventually(facade.answers, within_s=30), facade.child.tail()
-        yield facade
-    finally:
-        facade.client.close()
-        facade.child.stop(within_s=20)
-
-
 @pytest.fixture(scope="module")
 def facade(
     broker: MosquittoServer,
@@ -116,7 +58,7 @@ def facade(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Facade]:
     folder = tmp_path_factory.mktemp("api")
-    with running_facade(Facade(broker, own_postgres, folder)) as it:
+    with running_facade(Facade(broker.port, own_postgres.url, folder)) as it:
         yield it
 
 
@@ -139,13 +81,6 @@ def night(database: Engine) -> Night:
 
 def judgement(seq: int) -> tuple[Any, ...]:
     return (None, None) if seq <= 5 else (Stage(seq % 4), (0.125, 0.25, 0.5, 0.125))
-
-
-def problem_of(response: httpx.Response, status: int) -> dict[str, Any]:
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == MEDIA_TYPE
-    problem: dict[str, Any] = response.json()
-    return problem
 
 
 def pages(facade: Facade, path: str, name: str, **query: object) -> list[list[dict[str, Any]]]:
@@ -319,7 +254,7 @@ def test_a_frozen_database_costs_a_deadline_and_too_many_logins_are_turned_away(
 def test_sigterm_tells_monitors_first_and_finishes_requests(
     broker: MosquittoServer, own_postgres: PostgresServer, tmp_path: Path
 ) -> None:
-    with running_facade(Facade(broker, own_postgres, tmp_path)) as facade:
+    with running_facade(Facade(broker.port, own_postgres.url, tmp_path)) as facade:
         os.kill(facade.child.pid, signal.SIGTERM)
         assert eventually(lambda: facade.client.get("/readyz").status_code == 503)
         assert facade.child.stop(within_s=10) == 0
@@ -332,7 +267,7 @@ def test_gunicorn_serves_the_app_factory(
     gunicorn = Path(sys.executable).parent / "gunicorn"
     options = ("-k", "uvicorn_worker.UvicornWorker", "-w", "2", "-b", f"127.0.0.1:{port}")
     facade = Facade(
-        broker, own_postgres, tmp_path, str(gunicorn), *options, "api.app:create_app()"
+        broker.port, own_postgres.url, tmp_path, str(gunicorn), *options, "api.app:create_app()"
     )
     facade.client.close()
     facade.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=15)

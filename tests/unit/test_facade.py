@@ -130,6 +130,11 @@ def test_the_frameworks_own_errors_are_problems_too(
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
+def test_a_verb_behind_a_name_is_no_part_of_the_name(app: FastAPI, keyring: Keyring) -> None:
+    headers = bearer(keyring.issue(PHONE))
+    assert ask(app, "GET", "/v1/devices/d1:revoke", headers=headers).status_code in {404, 405}
+
+
 def test_every_route_that_is_not_open_asks_for_a_token(app: FastAPI) -> None:
     opened = {"/healthz", "/readyz", "/metrics", "/v1/auth/token", "/v1/auth/jwks.json"}
     for path, methods in app.openapi()["paths"].items():

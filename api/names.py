@@ -1,0 +1,29 @@
+"""Names in paths. A name ends before a colon: behind it stands a verb, as in ``/d1:revoke``.
+
+So ``GET`` of a path with a verb is no ``GET`` of a device with an odd name, but refused (405).
+"""
+
+from typing import Annotated
+
+from fastapi import Path
+from starlette.convertors import Convertor, register_url_convertor
+from typing_extensions import override
+
+__all__ = ["DeviceName"]
+
+DeviceName = Annotated[str, Path(pattern="^[a-z0-9-]{1,32}$", examples=["bedroom"])]
+
+
+class _Name(Convertor[str]):
+    regex = "[^/:]+"
+
+    @override
+    def convert(self, value: str) -> str:
+        return value
+
+    @override
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("name", _Name())
