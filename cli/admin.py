@@ -7,29 +7,26 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
-from cli.local import DEFAULT_VAR, Var, database_url, opened
+from cli.local import DEFAULT_VAR, Var, opened
 from cli.output import Json, out, print_json
+from cli.resend import resend
+from cli.retention import retention
 from noctis.errors import ConfigurationError
 from noctis.identity import DeviceId, app_username
 from noctis.storage import accounts, devices, tenants
-from noctis.storage.migrate import upgrade
 
-__all__ = ["app", "device", "migrate", "service", "tenant"]
+__all__ = ["app", "device", "service", "tenant"]
 
 tenant: Final = typer.Typer(help="Tenants: who owns devices and nights.", no_args_is_help=True)
 device: Final = typer.Typer(help="Devices of a tenant.", no_args_is_help=True)
 app: Final = typer.Typer(help="Apps that read a tenant's stages.", no_args_is_help=True)
 service: Final = typer.Typer(help="Accounts of the platform's services.", no_args_is_help=True)
+tenant.command("retention")(retention)
+device.command("resend")(resend)
 
 TenantName = Annotated[str, typer.Argument(help="1 to 32 of a-z, 0-9 and '-'")]
 DeviceName = Annotated[str, typer.Argument(help="tenant/device")]
 AppName = Annotated[str, typer.Argument(help="app@tenant; each phone its own")]
-
-
-def migrate(*, var: Var = DEFAULT_VAR) -> None:
-    """Bring the database to the newest schema; `noctis up` does it by itself."""
-    upgrade(database_url(var))
-    out.print("the database has the newest schema")
 
 
 @tenant.command("add")

@@ -14,8 +14,7 @@ from typing import Annotated, Final
 import typer
 from filelock import FileLock, Timeout
 
-from cli.embedded import run_file
-from cli.local import DEFAULT_VAR, Var, database_url
+from cli.local import DEFAULT_VAR, Var, database_url, run_file
 from cli.output import Json, out, print_json, progress
 from noctis.errors import ConfigurationError
 from noctis.storage import dumps

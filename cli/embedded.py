@@ -19,6 +19,7 @@ from typing import Final, Self
 from filelock import FileLock, Timeout
 
 from broker.server import MosquittoServer
+from cli.local import run_file
 from cli.parts import Part, inherited, is_replica, parts, service
 from cli.ports import LOOPBACK, Ports, check_free
 from cli.service import Service, Watched, device_program, end_leftovers, is_ready, write_private
@@ -31,7 +32,7 @@ from noctis.storage.engine import transaction
 from noctis.storage.migrate import upgrade
 from noctis.storage.server import PostgresServer
 
-__all__ = ["Platform", "run_file"]
+__all__ = ["Platform"]
 
 LEAST_FREE_BYTES: Final = 512 * 1024 * 1024
 WATCH_S: Final = 0.1
@@ -268,8 +269,3 @@ class Platform:
                 self._tell(f"{name}: {error}")
         run_file(self.var).unlink(missing_ok=True)
         self._lock.release()
-
-
-def run_file(var: Path) -> Path:
-    """Return where a running platform tells its addresses and process ids."""
-    return var / "run.json"

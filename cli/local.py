@@ -8,11 +8,10 @@ from typing import Annotated, Final
 
 import typer
 
-from cli.embedded import run_file
 from noctis import settings
 from noctis.storage.engine import Connection, Engine, create, transaction
 
-__all__ = ["DEFAULT_VAR", "Var", "connected", "database_url", "opened"]
+__all__ = ["DEFAULT_VAR", "Var", "connected", "database_url", "opened", "run_file"]
 
 Var = Annotated[
     Path, typer.Option("--var", envvar="NOCTIS_VAR", help="Folder of the platform's files.")
@@ -21,6 +20,11 @@ Var = Annotated[
 DEFAULT_VAR: Final = Path("var")
 
 SECONDS: Final = 30.0
+
+
+def run_file(var: Path) -> Path:
+    """Return where a running platform tells its addresses and process ids."""
+    return var / "run.json"
 
 
 def database_url(var: Path) -> str:

@@ -9,7 +9,7 @@ import typer
 from rich.markdown import Markdown
 from rich.table import Table
 
-from cli import model_evaluate, model_explain, model_promote
+from cli import model_drift, model_evaluate, model_explain, model_promote
 from cli.local import DEFAULT_VAR, Var
 from cli.output import Json, out, print_json, progress
 from inference.model import DEFAULT_FOLDER, Model
@@ -25,6 +25,7 @@ app.command("evaluate")(model_evaluate.evaluate)
 app.command("explain")(model_explain.explain_one)
 app.command("compare")(model_promote.compare)
 app.command("promote")(model_promote.promote)
+app.command("drift")(model_drift.drift)
 
 Name = Annotated[str, typer.Option("--name", help="Which model.")]
 AliasOption = Annotated[Alias, typer.Option("--alias", help="Which alias.")]

@@ -15,7 +15,8 @@ from typing import Final
 import pytest
 from sqlalchemy import text
 
-from cli.embedded import Platform, run_file
+from cli.embedded import Platform
+from cli.local import run_file
 from cli.service import device_program
 from noctis.childproc import free_port
 from noctis.identity import DeviceId

@@ -1,0 +1,13 @@
+"""``noctis migrate``: bring the database's schema up to date."""
+
+from cli.local import DEFAULT_VAR, Var, database_url
+from cli.output import out
+from noctis.storage.migrate import upgrade
+
+__all__ = ["migrate"]
+
+
+def migrate(*, var: Var = DEFAULT_VAR) -> None:
+    """Bring the database to the newest schema; `noctis up` does it by itself."""
+    upgrade(database_url(var))
+    out.print("the database has the newest schema")
