@@ -14,7 +14,7 @@ from api.checks import DEADLINE_S, Readiness, probe_broker, probe_model
 from api.deps import Logins, State
 from api.middleware import BodyLimit, Measure
 from api.problems import Problem
-from api.routes import auth, devices, epochs, health
+from api.routes import auth, devices, epochs, health, provisioning
 from api.tokens import Keyring
 from inference.serving import Serving
 from noctis import faults
@@ -79,7 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Measure)
     problems.install(app)
     app.add_exception_handler(auth.OAuthError, auth.oauth_response)
-    for routes in (health, auth, devices, epochs):
+    for routes in (health, auth, devices, provisioning, epochs):
         app.include_router(routes.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own recipe
     return app

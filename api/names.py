@@ -3,15 +3,16 @@
 So ``GET`` of a path with a verb is no ``GET`` of a device with an odd name, but refused (405).
 """
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Path
 from starlette.convertors import Convertor, register_url_convertor
 from typing_extensions import override
 
-__all__ = ["DeviceName"]
+__all__ = ["NAME", "DeviceName"]
 
-DeviceName = Annotated[str, Path(pattern="^[a-z0-9-]{1,32}$", examples=["bedroom"])]
+NAME: Final = "^[a-z0-9-]{1,32}$"
+DeviceName = Annotated[str, Path(pattern=NAME, examples=["bedroom"])]
 
 
 class _Name(Convertor[str]):

@@ -15,7 +15,7 @@ from noctis.identity import Principal
 from noctis.storage import devices
 from noctis.storage.database import Database
 
-__all__ = ["router"]
+__all__ = ["Device", "router", "shown"]
 
 router = APIRouter(
     prefix="/v1/devices",
@@ -55,7 +55,7 @@ async def list_devices(
     size = min(page_size, MAX_PAGE_SIZE)
     page = rest[:size]
     token = next_token([page[-1].name]) if len(rest) > size else None
-    return DevicePage(devices=[_device(each) for each in page], next_page_token=token)
+    return DevicePage(devices=[shown(each) for each in page], next_page_token=token)
 
 
 @router.get(
@@ -70,10 +70,11 @@ async def get_device(
     store: Annotated[Database, Depends(database)],
 ) -> Device:
     """Return one of the tenant's devices; another tenant's is not found."""
-    return _device(await store.call(lambda it: devices.get(who.tenant, it, device)))
+    return shown(await store.call(lambda it: devices.get(who.tenant, it, device)))
 
 
-def _device(known: devices.Device) -> Device:
+def shown(known: devices.Device) -> Device:
+    """Return a device as callers see it."""
     return Device(
         name=known.name,
         time_zone=known.time_zone,

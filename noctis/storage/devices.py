@@ -15,7 +15,7 @@ from noctis.storage.errors import AlreadyExistsError, NotFoundError
 from noctis.storage.models import accounts, devices, tenants
 from noctis.storage.tenants import id_of
 
-__all__ = ["Device", "add", "get", "identities", "list_of", "revoke"]
+__all__ = ["Device", "add", "get", "identities", "list_of", "revoke", "set_time_zone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,17 @@ def identities(connection: Connection, keys: Collection[int]) -> dict[int, Devic
         .where(devices.c.id.in_(keys))
     )
     return {key: DeviceId(tenant, name) for key, tenant, name in rows}
+
+
+def set_time_zone(tenant: str, connection: Connection, device: str, time_zone: str) -> Device:
+    """Say where a device stands; its nights are found by that from now on.
+
+    Raise IdentityError for a bad time zone, NotFoundError for an unknown device.
+    """
+    _check_time_zone(time_zone)
+    key = get(tenant, connection, device).id
+    connection.execute(update(devices).where(devices.c.id == key).values(time_zone=time_zone))
+    return get(tenant, connection, device)
 
 
 def revoke(tenant: str, connection: Connection, device: str) -> Device:

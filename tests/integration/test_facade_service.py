@@ -148,8 +148,8 @@ def test_what_belongs_to_another_tenant_is_not_found(facade: Facade) -> None:
     paths = facade.client.get("/v1/openapi.json").json()["paths"]
     narrow = {"since": "2026-01-01T00:00:00Z", "page_size": 1}
     checked = 0
-    for path in paths:
-        if "{device}" in path:
+    for path, methods in paths.items():
+        if "{device}" in path and "get" in methods:
             asked = path.replace("{device}", "d2")
             foreign, unknown = (facade.get(asked, "phone@t2"), facade.get(asked + "-x"))
             problem_of(foreign, 404)
@@ -157,7 +157,7 @@ def test_what_belongs_to_another_tenant_is_not_found(facade: Facade) -> None:
             problem_of(facade.get(asked, "phone@t2", **narrow), 404)
             assert facade.get(asked).is_success
             checked += 1
-    assert checked == 3
+    assert checked >= 3
     assert facade.get(f"/v1/devices/{OTHER.device}/epochs", "phone@t2").json()["epochs"] == []
 
 

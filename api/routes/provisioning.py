@@ -1,0 +1,164 @@
+"""Devices come, get another password or another place, and go."""
+
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Depends, Response, Security
+from pydantic import BaseModel, Field
+
+from api.bodies import Body, Line
+from api.deps import caller, database
+from api.names import NAME, DeviceName
+from api.problems import ProblemError, documented, invalid
+from api.routes.devices import Device, shown
+from api.scopes import DEVICES_WRITE
+from noctis.errors import IdentityError
+from noctis.identity import DeviceId, Principal
+from noctis.storage import accounts, devices
+from noctis.storage.database import Connection, Database
+
+__all__ = ["router"]
+
+router = APIRouter(
+    prefix="/v1/devices",
+    tags=["devices"],
+    responses=documented(401, 403, 422, 503, 504),
+)
+
+Zone = Annotated[
+    Line,
+    Field(
+        description="IANA name; tells which evening a night is of", examples=["Europe/Berlin"]
+    ),
+]
+Writer = Annotated[Principal, Security(caller, scopes=[DEVICES_WRITE])]
+Store = Annotated[Database, Depends(database)]
+_PASSWORD: Final = "kR0yP3mJ5Qm6b7sVb1m2lTq9xWc4uZ8a"  # noqa: S105 - an example
+
+
+class WantedPassword(Body):
+    """A password, made by the platform: long, random, and stored hashed."""
+
+    kind: Literal["password"] = "password"
+
+
+class NewDevice(Body):
+    """A device to be."""
+
+    name: str = Field(pattern=NAME, examples=["bedroom"])
+    time_zone: Zone = "UTC"
+    credential: WantedPassword = Field(
+        default_factory=WantedPassword,
+        description="how it proves who it is; `kind` tells which way",
+    )
+
+
+class Password(BaseModel):
+    """What a device connects to the broker with; it is shown this once."""
+
+    kind: Literal["password"] = "password"
+    username: str = Field(description="its client id, too", examples=["home/bedroom"])
+    password: str = Field(examples=[_PASSWORD])
+
+
+class ProvisionedDevice(Device):
+    """A device with its first credential."""
+
+    credential: Password
+
+
+class DeviceChange(Body):
+    """What is to be different."""
+
+    time_zone: Zone
+
+
+@router.post(
+    "",
+    operation_id="createDevice",
+    summary="Provision a device",
+    status_code=201,
+    responses=documented(409),
+)
+async def create_device(
+    wanted: NewDevice, who: Writer, store: Store, response: Response
+) -> ProvisionedDevice:
+    """Add a device with an account at the broker, which knows it within a second or two.
+
+    Its password is in this answer and nowhere else. Where the answer was lost, so that the name
+    is taken (409), `:rotate` makes another one.
+    """
+
+    def work(connection: Connection) -> tuple[devices.Device, Password]:
+        try:
+            made = devices.add(who.tenant, connection, wanted.name, time_zone=wanted.time_zone)
+        except IdentityError as error:
+            raise invalid(("body", "time_zone"), error.message) from error
+        username = str(DeviceId(who.tenant, wanted.name))
+        secret = accounts.add(who.tenant, connection, username, "device")
+        return made, Password(username=username, password=secret)
+
+    made, credential = await store.call(work)
+    response.headers["Location"] = f"/v1/devices/{made.name}"
+    return ProvisionedDevice(**shown(made).model_dump(), credential=credential)
+
+
+@router.patch(
+    "/{device:name}",
+    operation_id="updateDevice",
+    summary="Change a device",
+    responses=documented(404),
+)
+async def update_device(
+    device: DeviceName, change: DeviceChange, who: Writer, store: Store
+) -> Device:
+    """Change where a device stands. Nights that are known keep the zone they were found in."""
+
+    def work(connection: Connection) -> devices.Device:
+        try:
+            return devices.set_time_zone(who.tenant, connection, device, change.time_zone)
+        except IdentityError as error:
+            raise invalid(("body", "time_zone"), error.message) from error
+
+    return shown(await store.call(work))
+
+
+@router.post(
+    "/{device:name}:revoke",
+    operation_id="revokeDevice",
+    summary="Revoke a device for good",
+    responses=documented(404),
+)
+async def revoke_device(device: DeviceName, who: Writer, store: Store) -> Device:
+    """Take a device's account away; the broker ends its connection within a second or two.
+
+    What it sent stays; `:erase` takes that away too. Again: nothing changes.
+    """
+    return shown(await store.call(lambda it: devices.revoke(who.tenant, it, device)))
+
+
+@router.post(
+    "/{device:name}:rotate",
+    operation_id="rotateDeviceCredential",
+    summary="Give a device another password",
+    responses=documented(404, 409),
+)
+async def rotate_device(device: DeviceName, who: Writer, store: Store) -> Password:
+    """Make another password; the one before is worth nothing from now on.
+
+    The broker ends the device's connection within a second or two, and takes no other password.
+    """
+
+    def work(connection: Connection) -> Password:
+        check_active(devices.get(who.tenant, connection, device))
+        username = str(DeviceId(who.tenant, device))
+        secret = accounts.set_password(who.tenant, connection, username)
+        return Password(username=username, password=secret)
+
+    return await store.call(work)
+
+
+def check_active(known: devices.Device) -> None:
+    """Raise ProblemError 409 for a device that is revoked."""
+    if known.revoked_at is not None:
+        detail = f"device {known.name!r} is revoked: add it under a new name"
+        raise ProblemError(409, detail, kind="revoked")

@@ -1,0 +1,26 @@
+"""Work on the disk or the processor, out of the event loop's way and with a deadline."""
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import anyio
+import anyio.to_thread
+
+__all__ = ["in_thread"]
+
+T = TypeVar("T")
+SECONDS: Final = 10.0
+THREADS: Final = 4
+
+_limiter: Final = anyio.CapacityLimiter(THREADS)
+
+
+async def in_thread(function: Callable[[], T], *, within_s: float = SECONDS) -> T:
+    """Return ``function()``, run in one of a few threads; raises TimeoutError when it is late.
+
+    A thread that is given up finishes what it began.
+    """
+    with anyio.fail_after(within_s):
+        return await anyio.to_thread.run_sync(
+            function, abandon_on_cancel=True, limiter=_limiter
+        )

@@ -1,0 +1,200 @@
+"""Devices through the facade: provisioned, changed, rotated, revoked, told what to do."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from noctis.childproc import Child, free_port
+from noctis.storage import accounts
+from noctis.storage.engine import create, transaction
+from tests.integration.broker_fixtures import Client, eventually
+from tests.integration.conftest import fresh_database
+from tests.integration.facade_fixtures import Facade, problem_of, running_facade
+from tests.integration.inference_fixtures import add_devices
+
+pytestmark = [pytest.mark.broker, pytest.mark.postgres]
+
+ROUTES: list[tuple[str, str, dict[str, Any] | None]] = [
+    ("PATCH", "/v1/devices/d2", {"time_zone": "Europe/Berlin"}),
+    ("POST", "/v1/devices/d2:rotate", None),
+    ("POST", "/v1/devices/d2:revoke", None),
+]
+"""What names a device that t1 has and t2 has not."""
+
+
+@pytest.fixture(scope="module")
+def database_url(postgres: str, migrated: str) -> Iterator[str]:
+    with fresh_database(postgres, migrated) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def database(database_url: str) -> Iterator[Engine]:
+    engine = create(database_url, application="noctis-test")
+    add_devices(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def facade(
+    database: Engine,  # noqa: ARG001 - there must be devices
+    database_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Facade]:
+    folder = tmp_path_factory.mktemp("api")
+    with running_facade(Facade(free_port(), database_url, folder)) as it:
+        yield it
+
+
+@pytest.mark.parametrize(("method", "path", "body"), ROUTES)
+def test_another_tenants_device_is_not_found_and_stays_as_it_is(
+    facade: Facade, method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    theirs = facade.speaker(tenant="t2")
+    response = facade.client.request(method, path, json=body, headers=theirs)
+    problem_of(response, 404)
+    mine = facade.client.get("/v1/devices/d2", headers=facade.speaker()).json()
+    assert (mine["time_zone"], mine["revoked_at"]) == ("UTC", None)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"), [*ROUTES, ("POST", "/v1/devices", {"name": "mine"})]
+)
+def test_a_reader_changes_nothing(
+    facade: Facade, method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    reader = facade.speaker("devices:read")
+    problem_of(facade.client.request(method, path, json=body, headers=reader), 403)
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, "#/name"),
+        ({"name": "Bedroom"}, "#/name"),
+        ({"name": "a\0"}, "#/name"),
+        ({"name": "\ud800"}, "#/name"),
+        ({"name": 7}, "#/name"),
+        ({"name": "new", "time_zone": "Mars/Olympus"}, "#/time_zone"),
+        ({"name": "new", "time_zone": "../../etc/passwd"}, "#/time_zone"),
+        ({"name": "new", "time_zone": ""}, "#/time_zone"),
+        ({"name": "new", "time_zone": "a\0b"}, "#/time_zone"),
+        ({"name": "new", "time_zone": "E" * 65}, "#/time_zone"),
+        ({"name": "new", "password": "mine"}, "#/password"),
+        ({"name": "new", "credential": {"kind": "certificate"}}, "#/credential/kind"),
+        ([], "#"),
+        (10**400, "#"),
+    ],
+)
+def test_a_device_that_makes_no_sense_is_told_where(
+    facade: Facade, body: object, pointer: str
+) -> None:
+    headers = {**facade.speaker(), "Content-Type": "application/json"}
+    problem = problem_of(
+        facade.client.post("/v1/devices", content=json.dumps(body), headers=headers), 422
+    )
+    assert [each["pointer"] for each in problem["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", b"[" * 30000, b"9" * 5000, b'{"name": NaN}']
+)
+def test_a_body_that_is_no_json_is_a_problem(facade: Facade, body: bytes) -> None:
+    headers = {**facade.speaker(), "Content-Type": "application/json"}
+    response = facade.client.post("/v1/devices", content=body, headers=headers)
+    assert response.status_code in {400, 422}
+    problem_of(response, response.status_code)
+
+
+def test_a_device_is_provisioned_once_and_can_be_read_where_the_answer_says(
+    facade: Facade, database: Engine
+) -> None:
+    wanted = {"name": "attic", "time_zone": "Europe/Berlin"}
+    response = facade.client.post("/v1/devices", json=wanted, headers=facade.speaker())
+    assert response.status_code == 201
+    made = response.json()
+    secret = made.pop("credential")
+    read = facade.client.get(response.headers["location"], headers=facade.speaker())
+    assert read.json() == made
+    assert made["time_zone"] == "Europe/Berlin"
+    assert (secret["kind"], secret["username"]) == ("password", "t1/attic")
+    assert len(secret["password"]) >= 32
+    assert secret["password"] not in facade.child.tail()
+    with transaction(database) as connection:
+        [stored] = [it for it in accounts.list_of("t1", connection) if it.kind == "device"]
+    assert secret["password"] not in stored.password_hash
+    again = facade.client.post("/v1/devices", json=wanted, headers=facade.speaker())
+    assert problem_of(again, 409)["type"] == "urn:noctis:problem:exists"
+    other = facade.speaker(tenant="t2")
+    assert facade.client.post("/v1/devices", json=wanted, headers=other).status_code == 201
+
+
+def test_a_devices_time_zone_can_be_changed(facade: Facade) -> None:
+    headers = facade.speaker()
+    zone = {"time_zone": "America/New_York"}
+    changed = facade.client.patch("/v1/devices/d1", json=zone, headers=headers)
+    assert changed.json()["time_zone"] == "America/New_York"
+    assert facade.client.get("/v1/devices/d1", headers=headers).json() == changed.json()
+
+
+class Held(Client):
+    """A device with the password that the facade gave it."""
+
+    def __init__(self, port: int, secret: dict[str, str]) -> None:
+        super().__init__(port, secret["username"])
+        self._client.username_pw_set(secret["username"], secret["password"])
+
+
+@pytest.fixture
+def broker_port(database_url: str, server_folder: Path) -> Iterator[int]:
+    """``python -m broker``, which follows the accounts of the database."""
+    port, folder = free_port(), server_folder / "facade-broker"
+    folder.mkdir(mode=0o755)
+    environment = {
+        **os.environ,
+        "NOCTIS_VAR": str(folder),
+        "NOCTIS_DATABASE_URL": database_url,
+        "NOCTIS_BROKER_LOOPBACK_PORT": str(port),
+    }
+    command = (sys.executable, "-m", "broker")
+    child = Child(command, log=folder / "service.log", environment=environment)
+    yield port
+    child.stop(within_s=15)
+
+
+def test_rotating_and_revoking_end_the_devices_connection_at_once(
+    facade: Facade, broker_port: int
+) -> None:
+    headers = facade.speaker()
+    made = facade.client.post("/v1/devices", json={"name": "roof"}, headers=headers).json()
+    first = made["credential"]
+    assert eventually(lambda: connects(broker_port, first), within_s=15)
+    with Held(broker_port, first) as device:
+        second = facade.client.post("/v1/devices/roof:rotate", headers=headers).json()
+        assert eventually(lambda: not device.is_connected())
+    assert not connects(broker_port, first)
+    with Held(broker_port, second) as device:
+        assert device.refused is None
+        revoked = facade.client.post("/v1/devices/roof:revoke", headers=headers).json()
+        assert revoked["revoked_at"] is not None
+        assert eventually(lambda: not device.is_connected())
+    assert not connects(broker_port, second)
+    again = facade.client.post("/v1/devices/roof:revoke", headers=headers)
+    assert again.json() == revoked
+    refused = facade.client.post("/v1/devices/roof:rotate", headers=headers)
+    assert problem_of(refused, 409)["type"] == "urn:noctis:problem:revoked"
+
+
+def connects(port: int, secret: dict[str, str]) -> bool:
+    try:
+        with Held(port, secret) as device:
+            return device.refused is None
+    except ConnectionError:
+        return False
