@@ -22,7 +22,17 @@ from noctis.identity import Principal, app_username
 from noctis.storage import accounts
 from noctis.storage.database import Database
 
-__all__ = ["Logins", "State", "caller", "database", "keyring", "logins", "readiness", "serving"]
+__all__ = [
+    "Logins",
+    "State",
+    "caller",
+    "database",
+    "keyring",
+    "logins",
+    "platform",
+    "readiness",
+    "serving",
+]
 
 HASHERS: Final = 2
 MAX_WAITING: Final = 16
@@ -81,7 +91,18 @@ def _state(request: Request) -> State:
 
 
 def database(request: Request) -> Database:
-    """Return the database."""
+    """Return the database as the caller's tenant sees it: a forgotten condition shows nothing.
+
+    Without a caller it is empty.
+    """
+    return _state(request).database.of(lambda: getattr(request.state, "tenant", ""))
+
+
+def platform(request: Request) -> Database:
+    """Return the database of all tenants, for what belongs to none of them.
+
+    Whoever asks for it is named, with the reason, in ``tests/unit/test_tenancy.py``.
+    """
     return _state(request).database
 
 
@@ -119,6 +140,7 @@ _oauth = OAuth2(
 
 
 def caller(
+    request: Request,
     asked: SecurityScopes,
     request: Request,
     authorization: Annotated[str | None, Security(_oauth)],
@@ -148,4 +170,5 @@ def caller(
         challenge = {"WWW-Authenticate": f'Bearer realm="noctis", {needed}'}
         detail = f"the token lacks {', '.join(missing)}"
         raise ProblemError(403, detail, kind="scope", headers=challenge)
+    request.state.tenant = principal.tenant
     return principal

@@ -10,6 +10,7 @@ from noctis.storage import (
     command_models,
     drift_models,
     experiment_models,
+    guards,
     label_models,
     replay_models,
     rollup_schema,
@@ -51,8 +52,31 @@ def _migrate(connection: Connection) -> None:
         compare_server_default=True,
         include_name=_is_ours,
     )
+    try:
+        is_there = context.get_revision_argument() in context.get_context().get_current_heads()
+    except KeyError:  # a command that only looks
+        _run()
+        return
+    if not is_there:
+        guards.lift(connection)
+        connection.commit()
+    try:
+        _run()
+    finally:
+        _protect(connection)
+
+
+def _run() -> None:
     with context.begin_transaction():
         context.run_migrations()
+
+
+def _protect(connection: Connection) -> None:
+    """Make the facade's rules for the newest schema; of an older one it sees nothing."""
+    newest = tuple(context.script.get_heads())
+    if context.get_context().get_current_heads() == newest:
+        guards.protect(connection)
+        connection.commit()
 
 
 def _online() -> None:

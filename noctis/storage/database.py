@@ -6,7 +6,9 @@ database is back.
 
 import time
 from collections.abc import Callable
-from typing import Final, TypeVar
+from copy import copy
+from threading import Event
+from typing import Final, Self, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -15,7 +17,7 @@ from sqlalchemy import Connection, text
 from noctis.breaker import Breaker, BreakerOpenError, Ticket
 from noctis.errors import StorageUnavailableError, StorageUnreachableError
 from noctis.settings import Settings
-from noctis.storage import engine
+from noctis.storage import engine, guards
 
 __all__ = ["Connection", "Database", "ping"]
 
@@ -28,7 +30,8 @@ PROBE_S: Final = 2.0
 class Database:
     """Runs storage functions in threads, no more of them than there are connections.
 
-    ``seconds`` is the deadline of a call that names none.
+    ``seconds`` is the deadline of a call that names none. It works for all tenants; ``of`` one
+    tenant it sees and changes nothing else, whatever a function asks for.
     """
 
     def __init__(self, settings: Settings, *, application: str, connections: int = 5) -> None:
@@ -36,8 +39,15 @@ class Database:
         self._engine = engine.create(url, application=application, connections=connections)
         self.seconds = settings.database_seconds
         self._threads = anyio.CapacityLimiter(connections)
-        self._closed = False
+        self._closed = Event()
+        self._tenant: Callable[[], str] | None = None
         self.breaker = Breaker("database")
+
+    def of(self, tenant: Callable[[], str]) -> Self:
+        """Return this database as a tenant sees it; each call asks ``tenant`` for the name."""
+        narrowed = copy(self)
+        narrowed._tenant = tenant  # noqa: SLF001 - our own
+        return narrowed
 
     async def call(
         self, function: Callable[[Connection], T], *, within_s: float | None = None
@@ -51,7 +61,8 @@ class Database:
         """
         seconds = self.seconds if within_s is None else within_s
         deadline = time.monotonic() + seconds
-
+        if self._tenant is not None:
+            function = _entered(function, self._tenant())
         try:
             self.breaker.check()
             with anyio.fail_after(seconds):
@@ -97,15 +108,23 @@ class Database:
             self.breaker.succeed(ticket)  # a refusal is an answer
             raise
         finally:
-            if self._closed:  # whoever called has gone, and this thread was the last
+            if self._closed.is_set():  # whoever called has gone, and this thread was the last
                 self._engine.pool.dispose()
         self.breaker.succeed(ticket)
         return result
 
     def close(self) -> None:
         """Close all connections, those of calls that were given up as soon as they end."""
-        self._closed = True
+        self._closed.set()
         self._engine.pool.dispose()
+
+
+def _entered(function: Callable[[Connection], T], tenant: str) -> Callable[[Connection], T]:
+    def work(connection: Connection) -> T:
+        guards.enter(connection, tenant)
+        return function(connection)
+
+    return work
 
 
 def ping(connection: Connection) -> None:

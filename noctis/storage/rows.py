@@ -38,6 +38,11 @@ BULK: Final = 256
 
 EPOCH_US: Final = 1_000_000 * EPOCH_SECONDS
 STRETCH_GAP_US: Final = 3_600_000_000
+_NOT_COPIED: Final = (
+    psycopg.errors.UniqueViolation,
+    psycopg.errors.FeatureNotSupported,  # row-level security
+    psycopg.errors.WrongObjectType,  # a view
+)
 _KEY_KINDS: Final[tuple[Kind, ...]] = ("integer", "bigint", "bigint")
 
 
@@ -137,10 +142,13 @@ def _inserted(
 
 
 def _copied(connection: Connection, table: Table, rows: NDArray[np.void]) -> bool:
-    """Copy the rows into the table; False, and nothing is changed, when a key exists."""
+    """Copy the rows into the table; False, and nothing is changed, when a key exists.
+
+    Nor where COPY is not possible: into what is guarded for the facade (``guards``).
+    """
     payload = copy_payload(table, rows)
     savepoint = connection.begin_nested()
-    with suppress(psycopg.errors.UniqueViolation):
+    with suppress(*_NOT_COPIED):
         with driver(connection).cursor().copy(copy_statement(table)) as copy:
             copy.write(payload)
         savepoint.commit()

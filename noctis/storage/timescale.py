@@ -31,8 +31,11 @@ def enable(connection: Connection) -> Edition:
     available = connection.scalar(
         text("SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb'")
     )
-    preloaded = connection.scalar(text("SHOW shared_preload_libraries")) or ""
-    if available and "timescaledb" in preloaded:
+    # Of a user who may not see it the setting is hidden here; SHOW would fail.
+    preloaded = connection.scalar(
+        text("SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries'")
+    )
+    if available and "timescaledb" in (preloaded or ""):
         connection.execute(text("CREATE EXTENSION IF NOT EXISTS timescaledb"))
     found = version(connection)
     if found is not None and _numbers(found) < OLDEST:

@@ -57,6 +57,7 @@ KNOWN: Final[dict[str, Sequence[object]]] = {
     "tenants.name": ("home", "inn", "lab"),
     "devices.name": ("bed", "cot", "bed-2"),
     "devices.time_zone": ("UTC", "Europe/Berlin", "Asia/Kolkata"),
+    "dead_letters.tenant": ("home", "inn", "lab"),
     "accounts.username": ("home/bed", "phone@inn", "svc-live-0"),
     "accounts.kind": ("device", "app", "service"),
     "accounts.tenant_id": (1, 2, None),
