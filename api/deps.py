@@ -140,7 +140,6 @@ _oauth = OAuth2(
 
 
 def caller(
-    request: Request,
     asked: SecurityScopes,
     request: Request,
     authorization: Annotated[str | None, Security(_oauth)],

@@ -2,16 +2,31 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
 
+import anyio
+import httpx
 import psycopg
 import pytest
+from fastapi import Depends, FastAPI, Security
+from pydantic import SecretStr
 from sqlalchemy import Connection, Engine, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
+from api import deps
+from api.app import create_app
 from noctis.errors import ConfigurationError, StorageError
+from noctis.identity import DeviceId, Principal
+from noctis.settings import Settings
 from noctis.storage import guards, migrate
+from noctis.storage.database import Database
 from noctis.storage.engine import create, transaction
+from noctis.storage.ingest import Received, ingest
+from noctis.storage.rows import BULK
 from tests.integration.conftest import fresh_database
+from tests.integration.test_storage_ingest import NOW, frame
 from tests.integration.upgrades import fill
 
 pytestmark = pytest.mark.postgres
@@ -33,6 +48,7 @@ def url(postgres: str, migrated: str) -> Iterator[str]:
 def _fill(url: str) -> None:
     fill(url)
     with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("UPDATE devices SET revoked_at = NULL")
         # `fill` leaves the hours out: they are of another kind on another edition.
         connection.execute(
             "INSERT INTO epochs_hourly (tenant_id, device_id, hour, epochs, in_bed, "
@@ -166,6 +182,71 @@ def test_the_connection_is_the_owners_again_after_the_transaction(url: str) -> N
         assert len(rows(connection, "tenants")) == 3
         assert connection.scalar(text("SHOW search_path")) == '"$user", public'
     single.dispose()
+
+
+@pytest.mark.parametrize("utc", [NOW, None])
+def test_epochs_are_stored_under_the_rules_whether_copied_or_inserted(
+    database: Engine, utc: datetime | None
+) -> None:
+    frames = [
+        frame(first, 64, stream=99, run_seq=first - 1, utc=utc)
+        for first in range(1, 5 * 65, 65)
+    ]
+    sent = [Received(DeviceId("home", "bed"), one, backlog=False) for one in frames]
+    assert len(sent) * 64 > BULK
+    with entered(database, "home") as connection:
+        assert {it.stored for it in ingest(connection, sent, now=NOW)} == {64}
+        assert {it.duplicate for it in ingest(connection, sent, now=NOW)} == {64}
+    with entered(database, "inn") as connection:
+        assert {it.reason for it in ingest(connection, sent, now=NOW)} == {"unknown_device"}
+
+
+@pytest.fixture
+def leaky(url: str, tmp_path: Path) -> FastAPI:
+    """A facade with a route that forgets whose the devices are, and one without a caller."""
+    app = create_app(Settings(var=tmp_path, database_url=SecretStr(url)))
+
+    def names(connection: Connection) -> list[str]:
+        return list(connection.scalars(text("SELECT name FROM devices ORDER BY name")))
+
+    @app.get("/leak")
+    async def leak(
+        store: Annotated[Database, Depends(deps.database)],
+        _who: Annotated[Principal, Security(deps.caller)],
+    ) -> list[str]:
+        return await store.call(names)
+
+    @app.get("/open")
+    async def nobody(store: Annotated[Database, Depends(deps.database)]) -> list[str]:
+        return await store.call(names)
+
+    @app.get("/platform")
+    async def platform(store: Annotated[Database, Depends(deps.platform)]) -> list[str]:
+        return await store.call(names)
+
+    return app
+
+
+def test_a_route_that_forgets_the_tenant_shows_nobody_elses_rows(leaky: FastAPI) -> None:
+    keys = leaky.state.noctis.keyring
+    tokens = {it: keys.issue(Principal(f"phone@{it}", it, frozenset())) for it in TENANTS}
+
+    async def ask(path: str, tenant: str = "") -> object:
+        transport = httpx.ASGITransport(leaky)
+        headers = {"Authorization": f"Bearer {tokens[tenant]}"} if tenant else {}
+        async with httpx.AsyncClient(transport=transport, base_url="http://noctis") as client:
+            return (await client.get(path, headers=headers)).json()
+
+    async def main() -> None:
+        assert await ask("/platform") == ["bed", "bed-2", "cot"]
+        for _ in range(2):  # on connections that served somebody else before
+            assert await ask("/leak", "home") == ["bed"]
+            assert await ask("/leak", "inn") == ["cot"]
+            assert await ask("/open") == []
+        assert await ask("/platform") == ["bed", "bed-2", "cot"]
+
+    anyio.run(main)
+    leaky.state.noctis.database.close()
 
 
 def test_the_rules_stand_after_going_back_and_up_again(database_url: str) -> None:
