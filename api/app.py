@@ -9,9 +9,10 @@ import anyio
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api import problems
+from api import oauth, problems
 from api.checks import DEADLINE_S, Readiness, probe_broker, probe_model
-from api.deps import Logins, State
+from api.deps import State
+from api.logins import Logins
 from api.middleware import BodyLimit, Measure
 from api.problems import Problem
 from api.routes import auth, devices, epochs, health, provisioning
@@ -27,7 +28,7 @@ CONNECTIONS: Final = 5
 _DESCRIPTION: Final = """\
 Epochs and sleep stages of your devices.
 
-Get a token with the account of an app (`POST /v1/auth/token`) and send it as
+Get a token with the account of a user or an app (`POST /v1/auth/token`) and send it as
 `Authorization: Bearer …`. It speaks for one tenant; what belongs to another is not found.
 Errors are `application/problem+json` (RFC 9457), those of the token endpoint OAuth's own.
 Lists come in pages: while an answer has a `next_page_token`, send it as `page_token`, with
@@ -78,7 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(Measure)
     problems.install(app)
-    app.add_exception_handler(auth.OAuthError, auth.oauth_response)
+    app.add_exception_handler(oauth.OAuthError, oauth.oauth_response)
     for routes in (health, auth, devices, provisioning, epochs):
         app.include_router(routes.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own recipe

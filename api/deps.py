@@ -1,9 +1,8 @@
-"""What routes ask for: the caller, the database, the keys, and who may log in."""
+"""What routes ask for: the caller, the database, the keys, what holds the model."""
 
 from dataclasses import dataclass
 from typing import Annotated, Final, cast
 
-import anyio
 from fastapi import Depends, Request, Security
 from fastapi.openapi.models import (
     OAuthFlowClientCredentials,
@@ -13,17 +12,15 @@ from fastapi.openapi.models import (
 from fastapi.security import OAuth2, SecurityScopes
 
 from api.checks import Readiness
+from api.logins import Logins
 from api.problems import ProblemError
 from api.scopes import SCOPES
 from api.tokens import Keyring, TokenError
 from inference.serving import Serving
-from noctis.errors import IdentityError
-from noctis.identity import Principal, app_username
-from noctis.storage import accounts
+from noctis.identity import Principal
 from noctis.storage.database import Database
 
 __all__ = [
-    "Logins",
     "State",
     "caller",
     "database",
@@ -34,9 +31,6 @@ __all__ = [
     "serving",
 ]
 
-HASHERS: Final = 2
-MAX_WAITING: Final = 16
-
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -44,46 +38,9 @@ class State:
 
     database: Database
     keyring: Keyring
-    logins: "Logins"
+    logins: Logins
     serving: Serving
     readiness: Readiness
-
-
-class Logins:
-    """Checks accounts' passwords, few at once: hashing is slow by intention."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._hashers = anyio.CapacityLimiter(HASHERS)
-        self._asking = 0
-
-    async def tenant_of(self, username: str, password: str) -> str | None:
-        """Return the tenant of an app whose password is right, None otherwise.
-
-        Raises ProblemError 429 when too many ask at once, TimeoutError when it takes too long.
-        """
-        if not _is_app(username):
-            return None
-        if self._asking >= HASHERS + MAX_WAITING:
-            detail = "too many ask for a token at this moment"
-            raise ProblemError(429, detail, kind="busy", headers={"Retry-After": "2"})
-        self._asking += 1
-        try:
-            with anyio.fail_after(self._database.seconds):
-                async with self._hashers:
-                    return await self._database.call(
-                        lambda connection: accounts.authenticate(connection, username, password)
-                    )
-        finally:
-            self._asking -= 1
-
-
-def _is_app(username: str) -> bool:
-    app, _, tenant = username.partition("@")
-    try:
-        return app_username(app, tenant) == username
-    except IdentityError:
-        return False
 
 
 def _state(request: Request) -> State:

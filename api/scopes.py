@@ -23,6 +23,7 @@ __all__ = [
     "ROLES",
     "SCOPES",
     "USERS_WRITE",
+    "granted",
 ]
 
 DEVICES_READ: Final = "devices:read"
@@ -79,10 +80,15 @@ _ADMIN: Final = _MEMBER | {
     USERS_WRITE,
 }
 
-ROLES: Final = {
+ROLES: Final[dict[str, frozenset[str]]] = {
     "viewer": _VIEWER,
     "member": _MEMBER,
     "admin": _ADMIN,
     "platform": frozenset(SCOPES),
 }
 """What each role may ask for. ``admin`` rules one tenant; ``platform`` the models of all."""
+
+
+def granted(role: str | None) -> frozenset[str]:
+    """Return what a role may ask for; an app without one may read devices and their epochs."""
+    return frozenset(APP_SCOPES) if role is None else ROLES.get(role, frozenset())

@@ -101,7 +101,7 @@ class Keyring:
     def issue(self, principal: Principal, *, now: float | None = None) -> str:
         """Return a token for ``principal`` that lasts for LIFETIME_S seconds."""
         [*_, key] = self.keys().values()
-        issued = int(time.time() if now is None else now)
+        issued = round(time.time() if now is None else now, 3)
         claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,
@@ -110,7 +110,7 @@ class Keyring:
             "tenant": principal.tenant,
             "scope": " ".join(sorted(principal.scopes)),
             "iat": issued,
-            "exp": issued + LIFETIME_S,
+            "exp": int(issued) + LIFETIME_S,
             "jti": token_urlsafe(16),
         }
         headers = {"kid": key.kid, "typ": TYPE}

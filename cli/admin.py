@@ -12,7 +12,7 @@ from cli.output import Json, out, print_json
 from cli.resend import resend
 from cli.retention import retention
 from noctis.errors import ConfigurationError
-from noctis.identity import DeviceId, app_username
+from noctis.identity import ROLES, DeviceId, app_username
 from noctis.storage import accounts, devices, tenants
 
 __all__ = ["app", "device", "service", "tenant"]
@@ -83,7 +83,16 @@ def device_list(name: TenantName, *, var: Var = DEFAULT_VAR, json: Json = False)
 
 
 @app.command("add")
-def app_add(name: AppName, *, var: Var = DEFAULT_VAR, json: Json = False) -> None:
+def app_add(
+    name: AppName,
+    *,
+    role: Annotated[
+        str | None,
+        typer.Option(help=f"{', '.join(ROLES)}; without one it reads devices and epochs."),
+    ] = None,
+    var: Var = DEFAULT_VAR,
+    json: Json = False,
+) -> None:
     """Add an app and print its password, once."""
     short, at, owner = name.partition("@")
     if not at:
@@ -92,7 +101,7 @@ def app_add(name: AppName, *, var: Var = DEFAULT_VAR, json: Json = False) -> Non
     username = app_username(short, owner)
     password = secrets.token_urlsafe(18)
     with opened(var) as connection:
-        accounts.add(owner, connection, username, "app", password)
+        accounts.add(owner, connection, username, "app", password, role=role)
     _show_account(json, username, password)
 
 

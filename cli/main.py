@@ -24,6 +24,7 @@ COMMANDS: Final = (
     Deferred("tenant", "cli.admin:tenant", "Tenants: who owns devices and nights."),
     Deferred("device", "cli.admin:device", "Devices of a tenant."),
     Deferred("app", "cli.admin:app", "Apps that read a tenant's stages."),
+    Deferred("user", "cli.user:app", "Users of a tenant, and their roles."),
     Deferred("service", "cli.admin:service", "Accounts of the platform's services."),
     Deferred("cluster", "cli.cluster:app", "Several ingestors and workers; RabbitMQ."),
     Deferred("night", "cli.night:app", "Nights of a device."),

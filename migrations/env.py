@@ -14,6 +14,7 @@ from noctis.storage import (
     label_models,
     replay_models,
     rollup_schema,
+    user_models,
 )
 from noctis.storage.night_models import metadata
 
@@ -23,6 +24,7 @@ __all__ = [
     "experiment_models",
     "label_models",
     "replay_models",
+    "user_models",
 ]  # imported for their tables
 
 # Two services that start at once must not migrate at once; the number is arbitrary.

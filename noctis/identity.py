@@ -2,12 +2,28 @@
 
 import re
 from dataclasses import dataclass
+from typing import Final, Literal, get_args
 
 from typing_extensions import override
 
 from noctis.errors import IdentityError
 
-__all__ = ["DeviceId", "Principal", "app_username", "check_name", "check_tenant"]
+__all__ = [
+    "ROLES",
+    "DeviceId",
+    "Principal",
+    "Role",
+    "app_username",
+    "check_name",
+    "check_role",
+    "check_tenant",
+    "parse_login",
+    "user_subject",
+]
+
+Role = Literal["viewer", "member", "admin", "platform"]
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+"""What a user or an app may be; the facade says what each is granted."""
 
 _NAME = re.compile(r"[a-z0-9-]{1,32}")
 SERVICE_PREFIX = "svc-"
@@ -59,6 +75,29 @@ class DeviceId:
 def app_username(app: str, tenant: str) -> str:
     """Return the MQTT user ``app@tenant`` of an app."""
     return f"{check_name(app, 'app')}@{check_tenant(tenant)}"
+
+
+def parse_login(text: str) -> tuple[str, str]:
+    """Return name and tenant of a user's or an app's login ``name@tenant``."""
+    name, at, tenant = text.partition("@")
+    if not at:
+        message = f"login {text!r} names no tenant"
+        raise IdentityError(message, hint="write it as name@tenant")
+    return check_name(name), check_tenant(tenant)
+
+
+def user_subject(name: str, tenant: str) -> str:
+    """Return what a user's tokens call him, which no app of the same name is called."""
+    return f"user:{check_name(name, 'user')}@{check_tenant(tenant)}"
+
+
+def check_role(text: str) -> Role:
+    """Return ``text`` when it is a role; raise IdentityError otherwise."""
+    for role in ROLES:
+        if text == role:
+            return role
+    message = f"there is no role {text!r}"
+    raise IdentityError(message, hint=f"the roles are {', '.join(ROLES)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,110 +1,94 @@
-"""Access tokens for apps: OAuth 2.0 client credentials (RFC 6749)."""
+"""Access tokens by OAuth 2.0: for users, for apps, and again without a password."""
 
-import base64
-import binascii
-from typing import Annotated, Any, Final, Literal
-from urllib.parse import unquote_plus
+from contextlib import suppress
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Form, Header, Request, Response
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Depends, Form, Request, Response
 
-from api.deps import Logins, keyring, logins
+from api.deps import keyring, logins
+from api.logins import Login, Logins, Refused
+from api.oauth import (
+    NO_STORE,
+    REFUSALS,
+    KeySet,
+    OAuthError,
+    RevocationRequest,
+    Token,
+    TokenRequest,
+    client_of,
+    scopes_of,
+)
 from api.problems import documented
-from api.scopes import APP_SCOPES
-from api.tokens import LIFETIME_S, Keyring
-from noctis.errors import NoctisError
-from noctis.identity import Principal
+from api.tokens import Keyring
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/v1/auth", tags=["auth"])
-_NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-
-
-class TokenRequest(BaseModel):
-    """A form; what is missing is told in OAuth's own words, so nothing is required here."""
-
-    grant_type: str | None = Field(None, examples=["client_credentials"])
-    client_id: str | None = Field(None, examples=["phone@home"])
-    client_secret: str | None = Field(None, json_schema_extra={"format": "password"})
-    scope: str | None = Field(None, description="all scopes without it")
-
-
-class Token(BaseModel):
-    """An access token."""
-
-    access_token: str = Field(examples=["eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiJ9.eyJpc3Mi.c2ln"])
-    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - OAuth's word
-    expires_in: int = Field(LIFETIME_S, description="seconds", examples=[LIFETIME_S])
-    scope: str = Field(examples=["devices:read epochs:read predictions:read"])
-
-
-class OAuthProblem(BaseModel):
-    """Why there is no token, in OAuth's own words (RFC 6749, section 5.2)."""
-
-    error: str = Field(examples=["invalid_client"])
-    error_description: str = Field(examples=["account or password is wrong"])
-
-
-class KeySet(BaseModel):
-    """The public keys that verify our tokens (RFC 7517)."""
-
-    keys: list[dict[str, str]]
-
-
-class OAuthError(NoctisError):
-    """A token request that is refused; ``code`` is OAuth's word for why."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-
-
-_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
-    400: {"model": OAuthProblem, "description": "The request makes no sense"},
-    401: {"model": OAuthProblem, "description": "Account or password is wrong"},
+_WRONG: Final = {
+    "password": "login or password is wrong",
+    "refresh_token": "the session has ended; log in again",
+    "client_credentials": "account or password is wrong",
 }
-
-
-def oauth_response(_request: Request, error: Exception) -> JSONResponse:
-    """Return the response that tells an OAuthError."""
-    assert isinstance(error, OAuthError)  # noqa: S101 - registered for this class alone
-    headers = dict(_NO_STORE)
-    if error.code == "invalid_client":
-        headers["WWW-Authenticate"] = 'Basic realm="noctis"'
-    status = 401 if error.code == "invalid_client" else 400
-    document = OAuthProblem(error=error.code, error_description=error.message)
-    return JSONResponse(document.model_dump(), status, headers)
+_BUSY: Final = documented(413, 422, 429, 503, 504)
 
 
 @router.post(
     "/token",
     operation_id="createToken",
     summary="Get an access token",
-    responses={**_REFUSALS, **documented(413, 422, 429, 503, 504)},
+    response_model_exclude_none=True,
+    responses={**REFUSALS, **_BUSY},
 )
 async def create_token(
+    request: Request,
+    response: Response,
     keys: Annotated[Keyring, Depends(keyring)],
-    accounts: Annotated[Logins, Depends(logins)],
+    known: Annotated[Logins, Depends(logins)],
     form: Annotated[TokenRequest, Form()],
-    authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Token:
-    """Exchange an app's account ``app@tenant`` and its password for a token of 15 minutes.
+    """Get a token of 15 minutes.
 
-    Name and password come in the form, or as HTTP Basic.
+    `password`: for a user, `username` is `name@tenant`; with it comes a refresh token.
+    `refresh_token`: exchanges that one for both anew; an old one that comes again ends the
+    session. `client_credentials`: for an app; its name and secret as HTTP Basic, or in the
+    form.
     """
-    if form.grant_type != "client_credentials":
-        code = "invalid_request" if form.grant_type is None else "unsupported_grant_type"
-        raise OAuthError(code, "grant_type must be client_credentials")
-    username, password = _credentials(form, authorization)
-    granted = _granted(form.scope)
-    tenant = await accounts.tenant_of(username, password)
-    if tenant is None:
-        code, detail = "invalid_client", "account or password is wrong"
+    response.headers.update(NO_STORE)
+    authorization = request.headers.get("Authorization")
+    login = await _login(known, form, authorization, _address(request))
+    principal = login.principal
+    return Token(
+        access_token=keys.issue(principal, now=login.at),
+        scope=" ".join(sorted(principal.scopes)),
+        refresh_token=login.refresh_token,
+    )
+
+
+@router.post(
+    "/revoke",
+    operation_id="revokeToken",
+    summary="End a session",
+    responses={400: REFUSALS[400], **_BUSY},
+)
+async def revoke_token(
+    request: Request,
+    known: Annotated[Logins, Depends(logins)],
+    form: Annotated[RevocationRequest, Form()],
+) -> Response:
+    """End the session of a refresh token (RFC 7009).
+
+    A token that is not good any more, or never was, gets the same answer. Access tokens end
+    by themselves.
+    """
+    if not form.token:
+        code, detail = "invalid_request", "token is missing"
         raise OAuthError(code, detail)
-    token = keys.issue(Principal(username, tenant, granted))
-    return Token(access_token=token, scope=" ".join(sorted(granted)))
+    if form.token.count(".") > 1:
+        code, detail = "unsupported_token_type", "access tokens last 15 minutes; revoke others"
+        raise OAuthError(code, detail)
+    with suppress(Refused):
+        await known.sign_out(form.token, _address(request))
+    return Response(headers=NO_STORE)
 
 
 @router.get(
@@ -116,32 +100,44 @@ def get_keys(keys: Annotated[Keyring, Depends(keyring)], response: Response) -> 
     return KeySet.model_validate(keys.jwks())
 
 
-def _credentials(form: TokenRequest, authorization: str | None) -> tuple[str, str]:
-    scheme, _, encoded = (authorization or "").partition(" ")
-    if scheme.lower() == "basic":
-        if form.client_secret is not None:
-            code, detail = "invalid_request", "send the password in one place, not in two"
-            raise OAuthError(code, detail)
-        return _basic(encoded)
-    if not form.client_id or form.client_secret is None:
-        code, detail = "invalid_request", "client_id or client_secret is missing"
-        raise OAuthError(code, detail)
-    return form.client_id, form.client_secret
-
-
-def _basic(encoded: str) -> tuple[str, str]:
+async def _login(
+    known: Logins, form: TokenRequest, authorization: str | None, address: str
+) -> Login:
+    """Return the login that a form asks for; raise OAuthError."""
+    wrong = "invalid_grant"
     try:
-        text = base64.b64decode(encoded, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
-        code, detail = "invalid_client", "the Authorization header cannot be read"
-        raise OAuthError(code, detail) from error
-    username, _, password = text.partition(":")
-    return unquote_plus(username), unquote_plus(password)
+        match form.grant_type:
+            case "password":
+                name, password = _given(form.username, form.password, "username or password")
+                return await known.user(name, password, scopes_of(form.scope), address)
+            case "refresh_token":
+                token, _ = _given(form.refresh_token, "", "refresh_token")
+                return await known.refresh(token, scopes_of(form.scope), address)
+            case "client_credentials":
+                wrong = "invalid_client"
+                name, secret = client_of(form, authorization)
+                return await known.app(name, secret, scopes_of(form.scope), address)
+            case _:
+                pass
+    except Refused as refused:
+        if refused.too_wide:
+            code, detail = "invalid_scope", "scope asks for more than there is to have"
+            raise OAuthError(code, detail) from refused
+        what = (
+            "the refresh token" if form.grant_type == "refresh_token" else "account or password"
+        )
+        raise OAuthError(wrong, f"{what} is wrong") from refused
+    code = "invalid_request" if form.grant_type is None else "unsupported_grant_type"
+    detail = "grant_type must be password, refresh_token or client_credentials"
+    raise OAuthError(code, detail)
 
 
-def _granted(scope: str | None) -> frozenset[str]:
-    asked = frozenset((scope or "").split())
-    if not asked <= APP_SCOPES.keys():
-        code, detail = "invalid_scope", f"the scopes are {', '.join(sorted(APP_SCOPES))}"
-        raise OAuthError(code, detail)
-    return asked or frozenset(APP_SCOPES)
+def _given(first: str | None, second: str | None, names: str) -> tuple[str, str]:
+    if not first or second is None:
+        code = "invalid_request"
+        raise OAuthError(code, f"{names} is missing")
+    return first, second
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""

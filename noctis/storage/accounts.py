@@ -11,7 +11,8 @@ from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from noctis.errors import IdentityError
-from noctis.identity import SERVICE_PREFIX, DeviceId, app_username, check_name
+from noctis.identity import SERVICE_PREFIX, DeviceId, app_username, check_name, check_role
+from noctis.storage import void_tokens
 from noctis.storage.errors import AlreadyExistsError, NotFoundError
 from noctis.storage.models import accounts, tenants
 from noctis.storage.passwords import generate, hash_password, verify
@@ -19,6 +20,7 @@ from noctis.storage.tenants import id_of
 
 __all__ = [
     "Account",
+    "App",
     "Kind",
     "active",
     "add",
@@ -27,6 +29,7 @@ __all__ = [
     "revoke",
     "revoke_service",
     "set_password",
+    "set_role",
     "set_service",
 ]
 
@@ -45,20 +48,33 @@ class Account:
     password_hash: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class App:
+    """An app that may ask for a token; ``role`` None: it may read what it always could."""
+
+    tenant: str
+    role: str | None
+
+
 def add(
     tenant: str,
     connection: Connection,
     username: str,
     kind: str,
     password: str | None = None,
+    *,
+    role: str | None = None,
 ) -> str:
     """Add the account of a tenant's device or app; return its password, never shown again.
 
-    Without ``password`` one is generated. Raise IdentityError for a name that is not the
-    tenant's or not of that kind, NotFoundError for an unknown tenant, AlreadyExistsError for
-    a taken name.
+    Without ``password`` one is generated. An app may have a ``role``. Raise IdentityError for
+    a name that is not the tenant's or not of that kind, NotFoundError for an unknown tenant,
+    AlreadyExistsError for a taken name.
     """
     _check_username(tenant, username, kind)
+    if role is not None and kind != "app":
+        message = f"account {username!r} is no app's: it has no role"
+        raise IdentityError(message)
     secret = password or generate()
     statement = (
         insert(accounts)
@@ -67,6 +83,7 @@ def add(
             username=username,
             kind=kind,
             password_hash=hash_password(secret),
+            role=None if role is None else check_role(role),
         )
         .on_conflict_do_nothing()
         .returning(accounts.c.id)
@@ -102,12 +119,21 @@ def set_password(
     """Give a tenant's account another password and return it; raise NotFoundError."""
     secret = password or generate()
     _update(tenant, connection, username, password_hash=hash_password(secret))
+    void_tokens.ban(tenant, connection, username)
     return secret
+
+
+def set_role(tenant: str, connection: Connection, username: str, role: str | None) -> None:
+    """Give a tenant's app another role, or none; raise NotFoundError."""
+    changed = None if role is None else check_role(role)
+    _update(tenant, connection, username, kind="app", role=changed)
+    void_tokens.ban(tenant, connection, username)
 
 
 def revoke(tenant: str, connection: Connection, username: str) -> None:
     """Revoke a tenant's account for good; raise NotFoundError when the tenant has none such."""
     _update(tenant, connection, username, revoked_at=func.now())
+    void_tokens.ban(tenant, connection, username)
 
 
 def revoke_service(connection: Connection, username: str) -> None:
@@ -136,13 +162,13 @@ def active(connection: Connection) -> list[Account]:
     return [Account(*row) for row in rows]
 
 
-def authenticate(connection: Connection, username: str, password: str) -> str | None:
-    """Return the tenant of an app whose password is right, None otherwise.
+def authenticate(connection: Connection, username: str, password: str) -> App | None:
+    """Return the app whose password is right, None otherwise.
 
     Devices and services do not ask for tokens.
     """
     row = connection.execute(
-        select(accounts.c.password_hash, tenants.c.name)
+        select(accounts.c.password_hash, accounts.c.role, tenants.c.name)
         .join(tenants, tenants.c.id == accounts.c.tenant_id)
         .where(
             accounts.c.username == username,
@@ -151,13 +177,21 @@ def authenticate(connection: Connection, username: str, password: str) -> str | 
         )
     ).one_or_none()
     right = verify(password, _NOBODY if row is None else row.password_hash)
-    return row.name if row is not None and right else None
+    return App(row.name, row.role) if row is not None and right else None
 
 
-def _update(tenant: str, connection: Connection, username: str, **values: object) -> None:
+def _update(
+    tenant: str,
+    connection: Connection,
+    username: str,
+    kind: Kind | None = None,
+    **values: object,
+) -> None:
+    kinds = ("device", "app") if kind is None else (kind,)
     done = connection.execute(
         update(accounts)
         .where(
+            accounts.c.kind.in_(kinds),
             accounts.c.username == username,
             accounts.c.tenant_id == id_of(tenant, connection),
             accounts.c.revoked_at.is_(None),

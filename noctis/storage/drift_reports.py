@@ -127,8 +127,10 @@ def keep(
     return before
 
 
-def newest(tenant: str | None, connection: Connection, device: str | None = None) -> list[Kept]:
-    """Return the newest report of a tenant and of its devices, or of one; None: of all."""
+def newest(
+    connection: Connection, tenant: str | None = None, device: str | None = None
+) -> list[Kept]:
+    """Return the newest report of each tenant and device, or of one tenant's or device's."""
     rows = connection.execute(text(_NEWEST), {"tenant": tenant, "device": device})
     return [Kept(*row) for row in rows]
 

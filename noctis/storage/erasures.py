@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
 from noctis.identity import DeviceId
 from noctis.storage import devices
@@ -21,6 +21,7 @@ from noctis.storage.errors import AlreadyExistsError, NotFoundError
 from noctis.storage.models import accounts, erasures, streams
 from noctis.storage.models import devices as owners
 from noctis.storage.tenants import id_of
+from noctis.storage.user_models import users
 
 __all__ = ["Erasure", "get", "list_all", "request"]
 
@@ -127,6 +128,8 @@ def _revoke(connection: Connection, tenant_id: int, username: str | None) -> Non
     if username is not None:
         statement = statement.where(accounts.c.username == username)
     connection.execute(statement.values(revoked_at=func.now()))
+    if username is None:
+        connection.execute(delete(users).where(users.c.tenant_id == tenant_id))
 
 
 def list_all(connection: Connection, *, running: bool = False) -> list[Erasure]:

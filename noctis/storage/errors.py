@@ -1,8 +1,8 @@
-"""What storage functions say of names: that they are taken, or that nobody has them."""
+"""What storage functions say of names: taken, unknown, or still needed."""
 
 from noctis.errors import StorageError
 
-__all__ = ["AlreadyExistsError", "NotFoundError"]
+__all__ = ["AlreadyExistsError", "LastAdminError", "NotFoundError"]
 
 
 class AlreadyExistsError(StorageError):
@@ -11,3 +11,7 @@ class AlreadyExistsError(StorageError):
 
 class NotFoundError(StorageError):
     """The tenant has no such thing, or there is no such tenant."""
+
+
+class LastAdminError(StorageError):
+    """The tenant would be left without anybody who may manage its users."""

@@ -111,6 +111,8 @@ accounts: Final = Table(
     Column("password_hash", Text, nullable=False),
     _time("created_at", now=True),
     _time("revoked_at", nullable=True),
+    Column("role", Text, nullable=True),
+    CheckConstraint("role IS NULL OR kind = 'app'", name="role"),
     CheckConstraint("kind IN ('device', 'app', 'service')", name="kind"),
     CheckConstraint("(kind = 'service') = (tenant_id IS NULL)", name="tenant"),
 )
@@ -125,6 +127,8 @@ streams: Final = Table(
     _time("closed_at", nullable=True),
     CheckConstraint("closed_at IS NOT NULL OR device_id > 0", name="owner"),
 )
+
+_RUN: Final = ("device_id", "stream", "run_seq")
 
 runs: Final = Table(
     "runs",
@@ -141,22 +145,10 @@ runs: Final = Table(
     _time("utc", nullable=True),
     Column("shift", Interval, nullable=False, server_default=text("'0'::interval")),
     _time("received_at"),
-    PrimaryKeyConstraint("device_id", "stream", "run_seq"),
+    PrimaryKeyConstraint(*_RUN),
     Index(None, "device_id", "stream", "boot", "run_seq"),
-    Index(
-        "ix_runs_shifted",
-        "device_id",
-        "stream",
-        "run_seq",
-        postgresql_where=text("shift <> '0'::interval"),
-    ),
-    Index(
-        "ix_runs_untimed",
-        "device_id",
-        "stream",
-        "run_seq",
-        postgresql_where=text("utc IS NULL"),
-    ),
+    Index("ix_runs_shifted", *_RUN, postgresql_where=text("shift <> '0'::interval")),
+    Index("ix_runs_untimed", *_RUN, postgresql_where=text("utc IS NULL")),
 )
 
 epochs: Final = Table(

@@ -11,6 +11,7 @@ from noctis.storage.errors import AlreadyExistsError, NotFoundError
 from noctis.storage.passwords import verify
 
 pytestmark = pytest.mark.postgres
+HOME = accounts.App("home", None)
 
 
 @pytest.fixture(autouse=True)
@@ -116,7 +117,7 @@ def test_only_an_app_with_its_own_password_gets_its_tenant(connection: Connectio
     accounts.add("home", connection, "phone@home", "app", "secret")
     accounts.add("home", connection, "home/bed", "device", "secret")
     accounts.set_service(connection, "svc-live-0", "secret")
-    assert accounts.authenticate(connection, "phone@home", "secret") == "home"
+    assert accounts.authenticate(connection, "phone@home", "secret") == HOME
     assert accounts.authenticate(connection, "phone@home", "Secret") is None
     assert accounts.authenticate(connection, "phone@away", "secret") is None
     assert accounts.authenticate(connection, "home/bed", "secret") is None
@@ -129,7 +130,7 @@ def test_a_new_password_replaces_the_old_one(connection: Connection) -> None:
     accounts.add("home", connection, "phone@home", "app", "old")
     new = accounts.set_password("home", connection, "phone@home")
     assert accounts.authenticate(connection, "phone@home", "old") is None
-    assert accounts.authenticate(connection, "phone@home", new) == "home"
+    assert accounts.authenticate(connection, "phone@home", new) == HOME
 
 
 def test_a_tenant_cannot_touch_another_ones_account(connection: Connection) -> None:
@@ -139,7 +140,25 @@ def test_a_tenant_cannot_touch_another_ones_account(connection: Connection) -> N
     with pytest.raises(NotFoundError):
         accounts.set_password("away", connection, "phone@home")
     assert accounts.list_of("away", connection) == []
-    assert accounts.authenticate(connection, "phone@home", "secret") == "home"
+    assert accounts.authenticate(connection, "phone@home", "secret") == HOME
+
+
+def test_an_app_may_have_a_role_and_a_device_none(connection: Connection) -> None:
+    accounts.add("home", connection, "sync@home", "app", "secret", role="admin")
+    assert accounts.authenticate(connection, "sync@home", "secret") == accounts.App(
+        "home", "admin"
+    )
+    accounts.set_role("home", connection, "sync@home", None)
+    assert accounts.authenticate(connection, "sync@home", "secret") == HOME
+    with pytest.raises(IdentityError, match="no role 'root'"):
+        accounts.set_role("home", connection, "sync@home", "root")
+    with pytest.raises(NotFoundError):
+        accounts.set_role("away", connection, "sync@home", "admin")
+    with pytest.raises(IdentityError):
+        accounts.add("home", connection, "home/bed", "device", role="viewer")
+    accounts.add("home", connection, "home/bed", "device")
+    with pytest.raises(NotFoundError):
+        accounts.set_role("home", connection, "home/bed", "viewer")
 
 
 def test_mosquittos_own_hash_is_verified(tmp_path: Path) -> None:

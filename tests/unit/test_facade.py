@@ -136,7 +136,8 @@ def test_a_verb_behind_a_name_is_no_part_of_the_name(app: FastAPI, keyring: Keyr
 
 
 def test_every_route_that_is_not_open_asks_for_a_token(app: FastAPI) -> None:
-    opened = {"/healthz", "/readyz", "/metrics", "/v1/auth/token", "/v1/auth/jwks.json"}
+    oauth = {"/v1/auth/token", "/v1/auth/revoke", "/v1/auth/jwks.json"}
+    opened = {"/healthz", "/readyz", "/metrics", *oauth}
     for path, methods in app.openapi()["paths"].items():
         for method in methods:
             if path not in opened:
@@ -298,7 +299,13 @@ def test_the_scheme_of_a_token_may_be_written_in_any_case(
     ("form", "error"),
     [
         ({}, "invalid_request"),
-        ({"grant_type": "password"}, "unsupported_grant_type"),
+        ({"grant_type": "implicit"}, "unsupported_grant_type"),
+        ({"grant_type": "password"}, "invalid_request"),
+        ({"grant_type": "password", "username": "ann@home"}, "invalid_request"),
+        ({"grant_type": "refresh_token"}, "invalid_request"),
+        ({"grant_type": "refresh_token", "refresh_token": "x"}, "invalid_grant"),
+        ({"grant_type": "refresh_token", "refresh_token": "é." + "é" * 64}, "invalid_grant"),
+        ({"grant_type": "refresh_token", "refresh_token": "a." + "*" * 64}, "invalid_grant"),
         ({"grant_type": "client_credentials"}, "invalid_request"),
         ({"grant_type": "client_credentials", "client_id": "phone@t1"}, "invalid_request"),
         (
@@ -382,7 +389,7 @@ def test_the_description_of_the_api_is_whole(app: FastAPI) -> None:
     assert "HTTPValidationError" not in text
     for operation in operations:
         for status, response in operation["responses"].items():
-            is_oauths = operation["operationId"] == "createToken" and status in {"400", "401"}
+            is_oauths = "oken" in operation["operationId"] and status in {"400", "401"}
             if int(status) >= 400 and not is_oauths:
                 assert list(response["content"]) == [MEDIA_TYPE]
     named = set(schema["components"]["schemas"])

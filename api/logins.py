@@ -1,0 +1,204 @@
+"""Who may have a token: apps by their secret, users by their password or a refresh token."""
+
+import time
+from collections.abc import AsyncIterator
+from collections.abc import Set as AbstractSet
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from api.guesses import Guesses
+from api.problems import ProblemError
+from api.refresh_tokens import parse, render
+from api.scopes import granted
+from noctis import passphrases
+from noctis.audit import audit
+from noctis.errors import IdentityError
+from noctis.identity import Principal, parse_login, user_subject
+from noctis.storage import accounts, refreshes, users
+from noctis.storage.database import Connection, Database
+from noctis.storage.refreshes import Outcome
+
+__all__ = ["Login", "Logins", "Refused"]
+
+T = TypeVar("T")
+HASHERS: Final = 2
+MAX_WAITING: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who logged in, when, and his next refresh token, where he has one.
+
+    ``at`` is before the moment when his rights were read: so whatever takes them away later
+    makes a token void that says it was issued ``at``.
+    """
+
+    principal: Principal
+    at: float
+    refresh_token: str | None = None
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not an error
+    """There is no token; ``too_wide``: only because of the scopes that were asked for."""
+
+    def __init__(self, *, too_wide: bool = False) -> None:
+        super().__init__()
+        self.too_wide = too_wide
+
+
+class Logins:
+    """Checks secrets. Few at once: hashing is slow by intention, and takes 64 MiB for users."""
+
+    def __init__(self, database: Database, guesses: Guesses | None = None) -> None:
+        self._database = database
+        self._guesses = guesses or Guesses()
+        self._apps = _Queue(database.seconds)
+        self._users = _Queue(database.seconds)
+
+    async def app(
+        self, username: str, secret: str, asked: AbstractSet[str], address: str
+    ) -> Login:
+        """Return an app's login; raise Refused, or ProblemError 429 when too many ask."""
+        at = time.time()
+        found = None
+        if _is_login(username):
+            async with self._apps.turn():
+                found = await self._database.call(
+                    lambda it: accounts.authenticate(it, username, secret)
+                )
+        if found is None:
+            audit("login_refused", by=_named(username), address=address, grant="app")
+            raise Refused
+        scopes = _narrowed(granted(found.role), asked)
+        return Login(Principal(username, found.tenant, scopes), at)
+
+    async def user(
+        self, login: str, password: str, asked: AbstractSet[str], address: str
+    ) -> Login:
+        """Return a user's login with a refresh token; raise Refused or ProblemError 429.
+
+        It takes as long for a name that nobody has.
+        """
+        wait_s = self._guesses.begin(login, address)
+        if wait_s:
+            audit("login_slowed", by=_named(login), address=address, grant="password")
+            detail = "too many wrong passwords for this login; wait, and try again"
+            raise _busy(detail, wait_s)
+        async with self._users.turn():
+            made = await self._user(login, password, asked)
+        if made is None:
+            audit("login_refused", by=_named(login), address=address, grant="password")
+            raise Refused
+        self._guesses.right(login, address)
+        return made
+
+    async def _user(self, login: str, password: str, asked: AbstractSet[str]) -> Login | None:
+        at = time.time()
+        known = None
+        name = tenant = ""
+        if _is_login(login):
+            name, tenant = parse_login(login)
+            known = await self._database.call(lambda it: users.find(tenant, it, name))
+        stored = None if known is None else known.password_hash
+        right, renewed = await anyio.to_thread.run_sync(passphrases.verify, password, stored)
+        if known is None or not right:
+            return None
+        scopes = _narrowed(granted(known.role), asked)
+
+        def begin(connection: Connection) -> str | None:
+            user = users.confirmed(tenant, connection, known)
+            if user is None or user.role != known.role:
+                return None
+            if renewed:
+                users.rehash(tenant, connection, user, renewed)
+            now = datetime.fromtimestamp(at, UTC)
+            return render(tenant, refreshes.begin(tenant, connection, user.id, scopes, now))
+
+        token = await self._database.call(begin)
+        principal = Principal(user_subject(name, tenant), tenant, scopes)
+        return None if token is None else Login(principal, at, token)
+
+    async def refresh(self, token: str, asked: AbstractSet[str], address: str) -> Login:
+        """Return the login that a refresh token stands for, with the next one; or Refused."""
+        at = time.time()
+        tenant, secret = _parsed(token)
+        now = datetime.fromtimestamp(at, UTC)
+        turned = await self._database.call(
+            lambda it: refreshes.turn(tenant, it, secret, now, asked)
+        )
+        if turned.outcome is not Outcome.TURNED or turned.secret is None:
+            by = user_subject(turned.user, tenant) if turned.user else "unknown"
+            if turned.outcome is Outcome.REUSED:
+                audit("refresh_token_reused", by=by, tenant=tenant, address=address)
+            raise Refused(too_wide=turned.outcome is Outcome.TOO_WIDE)
+        scopes = turned.scopes & granted(turned.role)
+        if asked:
+            scopes &= asked
+        principal = Principal(user_subject(turned.user, tenant), tenant, scopes)
+        return Login(principal, at, render(tenant, turned.secret))
+
+    async def sign_out(self, token: str, address: str) -> None:
+        """End the family of a refresh token, where there is one."""
+        tenant, secret = _parsed(token)
+        name = await self._database.call(lambda it: refreshes.end(tenant, it, secret))
+        if name is not None:
+            subject = user_subject(name, tenant)
+            audit("signed_out", by=subject, tenant=tenant, address=address)
+
+
+class _Queue:
+    """Lets HASHERS in at once and MAX_WAITING wait, none longer than ``seconds``."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._hashers = anyio.CapacityLimiter(HASHERS)
+        self._asking = 0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a turn, and have it; raise ProblemError 429 where the queue is full."""
+        if self._asking >= HASHERS + MAX_WAITING:
+            detail = "too many ask for a token at this moment"
+            raise _busy(detail, 2)
+        self._asking += 1
+        try:
+            with anyio.fail_after(self._seconds):
+                async with self._hashers:
+                    yield
+        finally:
+            self._asking -= 1
+
+
+def _busy(detail: str, wait_s: int) -> ProblemError:
+    return ProblemError(429, detail, kind="busy", headers={"Retry-After": str(wait_s)})
+
+
+def _narrowed(may: frozenset[str], asked: AbstractSet[str]) -> frozenset[str]:
+    if not asked <= may:
+        raise Refused(too_wide=True)
+    return frozenset(asked) or may
+
+
+def _parsed(token: str) -> tuple[str, refreshes.Secret]:
+    parsed = parse(token)
+    if parsed is None:
+        raise Refused
+    return parsed
+
+
+def _is_login(text: str) -> bool:
+    try:
+        parse_login(text)
+    except IdentityError:
+        return False
+    return True
+
+
+def _named(login: str) -> str:
+    """Return a login for the log; what is none may be a password in the wrong field."""
+    return login if _is_login(login) else "no login"

@@ -1,0 +1,45 @@
+"""Access tokens that are void before they expire: those a subject had when it was changed.
+
+Whoever is removed, revoked, or given another role or password is noted here; facades read
+the few notes every second or two. A note outlives the tokens it is about.
+"""
+
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Final
+
+from sqlalchemy import Connection, delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from noctis.storage.tenants import id_of
+from noctis.storage.user_models import void_tokens
+
+__all__ = ["KEPT", "ban", "digest", "list_all"]
+
+KEPT: Final = timedelta(hours=1)
+"""How long a note is kept; no access token may live longer."""
+
+
+def digest(subject: str) -> bytes:
+    """Return what a note calls a subject."""
+    return sha256(subject.encode()).digest()
+
+
+def ban(tenant: str, connection: Connection, subject: str) -> None:
+    """Declare void what ``subject`` was issued until now."""
+    now = func.clock_timestamp()
+    connection.execute(delete(void_tokens).where(void_tokens.c.since < now - KEPT))
+    connection.execute(
+        insert(void_tokens)
+        .values(tenant_id=id_of(tenant, connection), subject=digest(subject), since=now)
+        .on_conflict_do_update(
+            index_elements=[void_tokens.c.subject],
+            set_={"since": func.greatest(void_tokens.c.since, now)},
+        )
+    )
+
+
+def list_all(connection: Connection) -> dict[bytes, datetime]:
+    """Return the digests of subjects, and until when what they were issued is void."""
+    rows = connection.execute(select(void_tokens.c.subject, void_tokens.c.since))
+    return {row.subject: row.since for row in rows}
