@@ -103,7 +103,7 @@ class Logins:
         name = tenant = ""
         if _is_login(login):
             name, tenant = parse_login(login)
-            known = await self._database.call(lambda it: users.find(tenant, it, name))
+            known = await self._of(tenant).call(lambda it: users.find(tenant, it, name))
         stored = None if known is None else known.password_hash
         right, renewed = await anyio.to_thread.run_sync(passphrases.verify, password, stored)
         if known is None or not right:
@@ -119,7 +119,7 @@ class Logins:
             now = datetime.fromtimestamp(at, UTC)
             return render(tenant, refreshes.begin(tenant, connection, user.id, scopes, now))
 
-        token = await self._database.call(begin)
+        token = await self._of(tenant).call(begin)
         principal = Principal(user_subject(name, tenant), tenant, scopes)
         return None if token is None else Login(principal, at, token)
 
@@ -128,7 +128,7 @@ class Logins:
         at = time.time()
         tenant, secret = _parsed(token)
         now = datetime.fromtimestamp(at, UTC)
-        turned = await self._database.call(
+        turned = await self._of(tenant).call(
             lambda it: refreshes.turn(tenant, it, secret, now, asked)
         )
         if turned.outcome is not Outcome.TURNED or turned.secret is None:
@@ -145,10 +145,13 @@ class Logins:
     async def sign_out(self, token: str, address: str) -> None:
         """End the family of a refresh token, where there is one."""
         tenant, secret = _parsed(token)
-        name = await self._database.call(lambda it: refreshes.end(tenant, it, secret))
+        name = await self._of(tenant).call(lambda it: refreshes.end(tenant, it, secret))
         if name is not None:
             subject = user_subject(name, tenant)
             audit("signed_out", by=subject, tenant=tenant, address=address)
+
+    def _of(self, tenant: str) -> Database:
+        return self._database.of(lambda: tenant)
 
 
 class _Queue:

@@ -51,7 +51,7 @@ def drift(
             message = "--device, --since, --until and --version need --tenant"
             raise ConfigurationError(message, hint="say whose drift: --tenant NAME")
         with opened(var) as connection:
-            kept = drift_reports.newest(connection)
+            kept = drift_reports.newest(None, connection)
         _show_kept(kept, json=json)
         raise typer.Exit(int(any(it.verdict == "drift" for it in kept)))
     against = reference.load(Settings(var=var).models, version)

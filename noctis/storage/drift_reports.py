@@ -127,10 +127,8 @@ def keep(
     return before
 
 
-def newest(
-    connection: Connection, tenant: str | None = None, device: str | None = None
-) -> list[Kept]:
-    """Return the newest report of each tenant and device, or of one tenant's or device's."""
+def newest(tenant: str | None, connection: Connection, device: str | None = None) -> list[Kept]:
+    """Return the newest report of a tenant and of its devices, or of one; None: of all."""
     rows = connection.execute(text(_NEWEST), {"tenant": tenant, "device": device})
     return [Kept(*row) for row in rows]
 

@@ -83,7 +83,7 @@ def work(url: str) -> None:
 
 def kept(engine: Engine) -> dict[tuple[str, str | None], Kept]:
     with transaction(engine) as connection:
-        return {(it.tenant, it.device): it for it in drift_reports.newest(connection)}
+        return {(it.tenant, it.device): it for it in drift_reports.newest(None, connection)}
 
 
 def count(engine: Engine, table: str) -> int:
