@@ -12,10 +12,18 @@ from fastapi.openapi.utils import get_openapi
 from api import oauth, problems
 from api.checks import DEADLINE_S, Readiness, probe_broker, probe_model
 from api.deps import State
+from api.ingesting import Sent
 from api.logins import Logins
 from api.middleware import BodyLimit, Measure
 from api.problems import Problem
-from api.routes import auth, devices, epochs, health, provisioning
+from api.routes import (
+    auth,
+    devices,
+    epochs,
+    health,
+    ingest,
+    provisioning,
+)
 from api.tokens import Keyring
 from inference.serving import Serving
 from noctis import faults
@@ -34,6 +42,14 @@ Errors are `application/problem+json` (RFC 9457), those of the token endpoint OA
 Lists come in pages: while an answer has a `next_page_token`, send it as `page_token`, with
 the other parameters as they were.
 """
+_ROUTES: Final = (
+    health,
+    auth,
+    devices,
+    provisioning,
+    epochs,
+    ingest,
+)
 _TAGS: Final = [
     {"name": "auth", "description": "Access tokens"},
     {"name": "devices", "description": "Devices, their epochs and their stages"},
@@ -75,12 +91,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         logins=Logins(database),
         serving=serving,
         readiness=_readiness(settings, database, serving),
+        settings=settings,
     )
     app.add_middleware(BodyLimit)
     app.add_middleware(Measure)
     problems.install(app)
     app.add_exception_handler(oauth.OAuthError, oauth.oauth_response)
-    for routes in (health, auth, devices, provisioning, epochs):
+    for routes in _ROUTES:
         app.include_router(routes.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own recipe
     return app
@@ -111,9 +128,9 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             tags=app.openapi_tags,
             routes=app.routes,
         )
-        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas = schema["components"]["schemas"]
-        schemas |= problem.pop("$defs")
-        schemas["Problem"] = problem
+        for model in (Problem, Sent):  # FastAPI does not see these in any route
+            made = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= {**made.pop("$defs"), model.__name__: made}
         app.openapi_schema = schema
     return app.openapi_schema

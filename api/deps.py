@@ -18,6 +18,7 @@ from api.scopes import SCOPES
 from api.tokens import Keyring, TokenError
 from inference.serving import Serving
 from noctis.identity import Principal
+from noctis.settings import Settings
 from noctis.storage.database import Database
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "platform",
     "readiness",
     "serving",
+    "settings",
 ]
 
 
@@ -41,6 +43,7 @@ class State:
     logins: Logins
     serving: Serving
     readiness: Readiness
+    settings: Settings
 
 
 def _state(request: Request) -> State:
@@ -76,6 +79,11 @@ def logins(request: Request) -> Logins:
 def serving(request: Request) -> Serving:
     """Return what holds the model in use; its ``model`` is the champion of this moment."""
     return _state(request).serving
+
+
+def settings(request: Request) -> Settings:
+    """Return the settings of this process."""
+    return _state(request).settings
 
 
 def readiness(request: Request) -> Readiness:

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from sqlalchemy import Engine
 
 from api.problems import MEDIA_TYPE
 from api.scopes import SCOPES
 from api.tokens import Keyring
 from noctis.childproc import Child, free_port
 from noctis.identity import Principal
+from noctis.storage.engine import create
 from tests.integration.broker_fixtures import eventually
+from tests.integration.conftest import fresh_database
+from tests.integration.inference_fixtures import add_devices
 
 PASSWORD = "the phone's own"
 
@@ -86,3 +90,14 @@ def problem_of(response: httpx.Response, status: int) -> dict[str, Any]:
     assert response.headers["content-type"] == MEDIA_TYPE
     problem: dict[str, Any] = response.json()
     return problem
+
+
+@contextmanager
+def own_facade(postgres: str, template: str, folder: Path) -> Iterator[tuple[Facade, Engine]]:
+    """A facade on a database of its own with t1/d1, t1/d2 and t2/d1; nobody is a broker."""
+    with fresh_database(postgres, template) as url:
+        engine = create(url, application="noctis-test")
+        add_devices(engine)
+        with running_facade(Facade(free_port(), url, folder)) as facade:
+            yield facade, engine
+        engine.dispose()

@@ -46,6 +46,7 @@ SERVICES: Final = {
 FACADE: Final = {
     "accounts.authenticate": "who logs in is known by an account's name and password",
     "database.ping": "asks for a sign of life",
+    "ingest.ingest": "each frame bears the name of the caller's tenant",
 }
 """What the facade calls of them, and why."""
 
