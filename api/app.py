@@ -22,6 +22,7 @@ from api.routes import (
     epochs,
     health,
     ingest,
+    lifecycle,
     provisioning,
 )
 from api.tokens import Keyring
@@ -49,10 +50,12 @@ _ROUTES: Final = (
     provisioning,
     epochs,
     ingest,
+    lifecycle,
 )
 _TAGS: Final = [
     {"name": "auth", "description": "Access tokens"},
     {"name": "devices", "description": "Devices, their epochs and their stages"},
+    {"name": "models", "description": "The platform's models and their versions"},
     {"name": "health", "description": "For monitors; no token"},
 ]
 

@@ -11,6 +11,7 @@ from fastapi.openapi.models import (
 )
 from fastapi.security import OAuth2, SecurityScopes
 
+from api.catalogue import Catalogue
 from api.checks import Readiness
 from api.logins import Logins
 from api.problems import ProblemError
@@ -24,6 +25,7 @@ from noctis.storage.database import Database
 __all__ = [
     "State",
     "caller",
+    "catalogue",
     "database",
     "keyring",
     "logins",
@@ -84,6 +86,11 @@ def serving(request: Request) -> Serving:
 def settings(request: Request) -> Settings:
     """Return the settings of this process."""
     return _state(request).settings
+
+
+def catalogue(request: Request) -> Catalogue:
+    """Return the registry's models."""
+    return Catalogue(_state(request).settings.models)
 
 
 def readiness(request: Request) -> Readiness:

@@ -13,6 +13,9 @@ __all__ = ["BodyLimit", "Measure"]
 MAX_BODY_BYTES: Final = 64 * 1024
 _LARGER: Final = {
     re.compile(r"/v1/devices/[^/]+/epochs:ingest|/v1/predict(:explain)?"): 1024 * 1024,
+    re.compile(r"/v1/models/[^/]+/versions"): 128 * 1024 * 1024,
+    re.compile(r"/v1/models/[^/]+/versions/[^/]+:promote"): 4 * 1024 * 1024,
+    re.compile(r"/v1/devices/[^/]+/labels"): 1024 * 1024,
 }
 """Whose paths take so many bytes."""
 _HEADERS: Final = (

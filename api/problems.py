@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from noctis.errors import NoctisError, StorageUnavailableError
 from noctis.storage.errors import AlreadyExistsError, NotFoundError
+from registry.errors import UnknownVersionError
 
 __all__ = [
     "MEDIA_TYPE",
@@ -146,6 +147,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(NotFoundError, _on_not_found)
     app.add_exception_handler(AlreadyExistsError, _on_exists)
+    app.add_exception_handler(UnknownVersionError, _on_not_found)
     app.add_exception_handler(StorageUnavailableError, _on_unavailable)
     app.add_exception_handler(TimeoutError, _on_deadline)
     app.add_exception_handler(Exception, _on_bug)
@@ -179,7 +181,7 @@ def _place(entry: Mapping[str, Any]) -> tuple[str | int, ...]:
 
 
 def _on_not_found(request: Request, error: Exception) -> ProblemResponse:
-    assert isinstance(error, NotFoundError)  # noqa: S101 - registered for this class alone
+    assert isinstance(error, NoctisError)  # noqa: S101 - registered for two of them alone
     return respond(request, ProblemError(404, error.message))
 
 

@@ -56,6 +56,11 @@ class Serving:
         """The model to use now; the first call loads it. Raises ModelError where none does."""
         return self._model or self.look()
 
+    @property
+    def refusal(self) -> Exception | None:
+        """Why the champion was refused when it was last read, None where it serves."""
+        return self._refusal
+
     def look(self) -> Model:
         """Return the model to use, after a look at the alias; loads where that has moved.
 
@@ -89,7 +94,7 @@ class Serving:
             _refused.inc()
             _log.error("model_refused", error=str(error), kept=kept)
             return
-        self._again_at = inf
+        self._refusal, self._again_at = None, inf
         if kept is not None:
             _in_use.labels(kept).set(0)
         _in_use.labels(model.full_name).set(1)

@@ -22,6 +22,12 @@ from filelock import FileLock, Timeout
 from noctis import faults
 from noctis.errors import ModelError
 from registry import disk
+from registry.errors import (
+    AliasMovedError,
+    NothingToUndoError,
+    UnknownVersionError,
+    VersionExistsError,
+)
 from registry.manifest import Manifest, read_manifest, read_version, verify
 
 __all__ = ["ALIASES", "CHAMPION", "DEFAULT_NAME", "Alias", "Registry", "Switch"]
@@ -66,7 +72,7 @@ class Registry:
         if version not in self.versions():
             known = ", ".join(self.versions()) or "none"
             message = f"{self.name} has no version {version!r} in {self.folder}"
-            raise ModelError(message, hint=f"known versions: {known}")
+            raise UnknownVersionError(message, hint=f"known versions: {known}")
         return folder
 
     def versions(self) -> list[str]:
@@ -95,7 +101,7 @@ class Registry:
         with self._locked():
             if target.exists():
                 message = f"{manifest.full_name} exists in {parent} and is immutable"
-                raise ModelError(message, hint="publish under a new version")
+                raise VersionExistsError(message, hint="publish under a new version")
             self._forget_drafts(parent)
             draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=parent))
             try:
@@ -144,26 +150,31 @@ class Registry:
         verify(self.version_folder(version))
         with self._locked():
             current = self.resolve(alias)
-            if expected not in {WHICHEVER, current}:
-                message = f"{alias} has moved meanwhile, to {current or 'nothing'}"
-                raise ModelError(message, hint="compare with the model that serves now")
+            _check_expected(alias, current, expected)
             return self._switch(
                 Switch(_now(), "promote", alias, version, current, approver, reason)
             )
 
     def rollback(
-        self, alias: Alias = "champion", *, approver: str | None = None, reason: str = ""
+        self,
+        alias: Alias = "champion",
+        *,
+        approver: str | None = None,
+        reason: str = "",
+        expected: str | None = WHICHEVER,
     ) -> Switch:
         """Let ``alias`` point where it pointed before its last switch; a switch like others.
 
         A second rollback goes one further back. Back from the first version the alias points
-        nowhere, and the shipped model serves. Raises ModelError when it points nowhere.
+        nowhere, and the shipped model serves. Raises ModelError when it points nowhere, or at
+        something else than was ``expected``.
         """
         with self._locked():
             current = self.resolve(alias)
+            _check_expected(alias, current, expected)
             if current is None:
                 message = f"{alias} of {self.name} points nowhere, so nothing can be undone"
-                raise ModelError(message, hint="promote a version first")
+                raise NothingToUndoError(message, hint="promote a version first")
             before = self._before(alias, current)
             if before is not None:
                 verify(self.version_folder(before))
@@ -225,6 +236,12 @@ class Registry:
         except Timeout as error:
             message = f"{path} is held by another process for {LOCK_SECONDS:.0f} s"
             raise ModelError(message, hint="try again when the other has finished") from error
+
+
+def _check_expected(alias: str, current: str | None, expected: str | None) -> None:
+    if expected not in {WHICHEVER, current}:
+        message = f"{alias} has moved meanwhile, to {current or 'nothing'}"
+        raise AliasMovedError(message, hint="compare with the model that serves now")
 
 
 def _now() -> str:
