@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api import oauth, problems
-from api.checks import DEADLINE_S, Readiness, probe_broker, probe_model
+from api.checks import DEADLINE_S, Answer, Readiness, probe_broker, probe_model
 from api.deps import State
 from api.ingesting import Sent
 from api.logins import Logins
@@ -113,7 +113,7 @@ def _readiness(settings: Settings, database: Database, serving: Serving) -> Read
     async def probe_its_broker() -> None:
         await probe_broker(settings)
 
-    async def probe_its_model() -> str:
+    async def probe_its_model() -> Answer:
         return await probe_model(serving)
 
     return Readiness(

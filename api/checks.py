@@ -17,17 +17,28 @@ from noctis import faults
 from noctis.errors import ModelError, NoctisError
 from noctis.settings import Settings
 
-__all__ = ["DEADLINE_S", "Check", "Readiness", "probe_broker", "probe_model"]
+__all__ = ["DEADLINE_S", "Answer", "Check", "Readiness", "probe_broker", "probe_model"]
 
 DEADLINE_S: Final = 2.0
 FRESH_S: Final = 1.0
 _CONNECT: Final = bytes.fromhex("10 0c 0004 4d515454 04 02 000a 0000")
 _CONNACK: Final = 0x20
 
+_REFUSED: Final = "the champion does not load, and another version serves; the log says more"
+
 _log = structlog.get_logger(__name__)
 
-Probe = Callable[[], Awaitable[str | None]]
-"""Returns the version of what answers, where it has one; raises where nothing does."""
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What answers: its version, and what is not as it should be although it does answer."""
+
+    version: str
+    degraded: str | None = None
+
+
+Probe = Callable[[], Awaitable[Answer | None]]
+"""Returns what answers, where there is more to say of it; raises where nothing does."""
 
 
 class Check(BaseModel):
@@ -35,7 +46,9 @@ class Check(BaseModel):
 
     ok: bool
     seconds: float = Field(description="how long the probe took")
-    reason: str | None = Field(None, description="why it is not ok")
+    reason: str | None = Field(
+        None, description="why it is not ok, or what is not as it should be although it is"
+    )
     version: str | None = Field(None, description="of the model: which one serves")
 
 
@@ -83,10 +96,10 @@ class Readiness:
 
 async def _check(probe: Probe) -> Check:
     started = time.perf_counter()
-    reason = version = None
+    reason = answer = None
     try:
         with anyio.fail_after(DEADLINE_S):
-            version = await probe()
+            answer = await probe()
     except TimeoutError:
         reason = f"no answer within {DEADLINE_S:.0f} s"
     except OSError:
@@ -94,7 +107,9 @@ async def _check(probe: Probe) -> Check:
     except NoctisError as error:
         reason = error.message
     seconds = round(time.perf_counter() - started, 4)
-    return Check(ok=reason is None, seconds=seconds, reason=reason, version=version)
+    if answer is None:
+        return Check(ok=reason is None, seconds=seconds, reason=reason)
+    return Check(ok=True, seconds=seconds, reason=answer.degraded, version=answer.version)
 
 
 async def probe_broker(settings: Settings) -> None:
@@ -121,12 +136,15 @@ async def probe_broker(settings: Settings) -> None:
         raise ProbeError(message)
 
 
-async def probe_model(serving: Serving) -> str:
-    """Return which model serves; raises ProbeError where none could be loaded."""
+async def probe_model(serving: Serving) -> Answer:
+    """Return which model serves, and whether it is not the champion.
+
+    Raises ProbeError where none could be loaded.
+    """
     try:
         model = await anyio.to_thread.run_sync(lambda: serving.model, abandon_on_cancel=True)
     except ModelError as error:
         _log.warning("model_not_ready", error=str(error))
         message = "it is missing or damaged; the log says more"
         raise ProbeError(message) from error
-    return model.full_name
+    return Answer(model.full_name, _REFUSED if serving.refusal else None)

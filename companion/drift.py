@@ -13,6 +13,7 @@ from companion.turns import endlessly
 from drift import reference
 from drift.reference import Reference
 from drift.report import LOOKBACK_DAYS, WINDOW_DAYS, Report, compare
+from noctis.errors import ModelError
 from noctis.storage import drift_reports, night_histograms
 from noctis.storage.database import Connection, Database
 from noctis.storage.drift_reports import Subject
@@ -74,8 +75,13 @@ class Drift:
         """Return what to measure against; read anew when another version serves."""
         version = reference.serving(self._models)
         if self._reference is None or version != self._version:
-            self._reference = reference.load(self._models, version)
-            self._version = version
+            try:
+                self._reference = reference.load(self._models, version)
+                self._version = version
+            except (ModelError, OSError) as error:
+                self._reference = self._reference or reference.standing_in(self._models)
+                stands_in = self._reference.model
+                _log.error("champion_refused", error=str(error), stands_in=stands_in)
         return self._reference
 
     def _count_nights(self, connection: Connection) -> int:

@@ -1,16 +1,18 @@
 """What drift is measured against: the version that serves, or one that is named."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from noctis.errors import ModelError
 from registry import fingerprint
 from registry.fingerprint import Fingerprint
 from registry.manifest import verify
-from registry.store import ALIASES, Registry
+from registry.store import ALIASES, CHAMPION, Registry
 
-__all__ = ["SHIPPED", "Reference", "load", "serving"]
+__all__ = ["SHIPPED", "Reference", "load", "serving", "standing_in"]
 
 SHIPPED: Final = "shipped"
 
@@ -26,6 +28,14 @@ class Reference:
 def serving(models: Path) -> str:
     """Return the champion of the registry below ``models``, ``shipped`` without one."""
     return Registry(models).resolve() or SHIPPED
+
+
+def standing_in(models: Path) -> Reference:
+    """Return the nearest before a champion that cannot be read; the shipped model at last."""
+    for version in Registry(models).stand_ins(CHAMPION):
+        with suppress(ModelError, OSError):
+            return load(models, version)
+    return load(models, SHIPPED)
 
 
 def load(models: Path, version: str | None = None) -> Reference:

@@ -50,6 +50,7 @@ def _serve(settings: Settings) -> int:
         work=(worker.run,),
         ready=lambda: worker.ready,
         drain=worker.drain,
+        degraded=lambda: str(serving.refusal) if serving.refusal else None,
     )
     try:
         return serve(service, metrics_port=settings.metrics_port)

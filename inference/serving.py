@@ -33,6 +33,11 @@ _in_use = Gauge(
 _refused = Counter(
     "noctis_inference_model_refused_total", "Champions that did not load; the former serves on."
 )
+_standing_in = Gauge(
+    "noctis_inference_champion_refused",
+    "Processes whose champion does not load: an earlier version or the shipped one serves.",
+    multiprocess_mode="livesum",
+)
 
 
 class Serving:
@@ -40,7 +45,9 @@ class Serving:
 
     A new champion is read, verified, proved on its golden vectors, which warms it up, and then
     takes the former's place by one assignment: whoever holds the former finishes on it. One
-    that fails is refused and tried again a minute later, or once the alias moves again.
+    that fails is refused and tried again a minute later, or once the alias moves again. Who has
+    no former one, since the process has just begun, takes the champion before it out of the
+    history, or the one before that, and where none of them loads the shipped model.
     """
 
     def __init__(self, root: Path, name: str = DEFAULT_NAME) -> None:
@@ -86,20 +93,43 @@ class Serving:
             await anyio.sleep(LOOK_S)
 
     def _reload(self) -> None:
-        kept = self._model.full_name if self._model else None
         try:
             model = self._load()
         except (ModelError, OSError) as error:
-            self._refusal, self._again_at = error, time.monotonic() + AGAIN_S
-            _refused.inc()
-            _log.error("model_refused", error=str(error), kept=kept)
-            return
-        self._refusal, self._again_at = None, inf
-        if kept is not None:
-            _in_use.labels(kept).set(0)
+            self._refuse(error)
+        else:
+            self._refusal, self._again_at = None, inf
+            _standing_in.set(0)
+            self._take(model)
+
+    def _refuse(self, error: Exception) -> None:
+        self._refusal, self._again_at = error, time.monotonic() + AGAIN_S
+        _refused.inc()
+        _standing_in.set(1)
+        kept = self._model.full_name if self._model else None
+        _log.error("model_refused", error=str(error), kept=kept)
+        if self._model is None:
+            self._stand_in()
+
+    def _stand_in(self) -> None:
+        """Take the nearest version before the champion that loads, or the shipped one."""
+        for version in (*self._registry.stand_ins(CHAMPION), None):
+            try:
+                model = self._load_version(version)
+            except (ModelError, OSError) as error:
+                _log.error("model_refused", error=str(error), kept=None)
+            else:
+                self._take(model)
+                _log.error("model_stands_in", model=model.full_name, hint=_ANOTHER)
+                return
+
+    def _take(self, model: Model) -> None:
+        before = self._model.full_name if self._model else None
+        if before is not None:
+            _in_use.labels(before).set(0)
         _in_use.labels(model.full_name).set(1)
         self._model = model
-        _log.info("model_loaded", model=model.full_name, before=kept)
+        _log.info("model_loaded", model=model.full_name, before=before)
 
     def _alias_mark(self) -> _Mark:
         try:
@@ -109,7 +139,10 @@ class Serving:
         return status.st_ino, status.st_mtime_ns
 
     def _load(self) -> Model:
-        version = self._registry.resolve(CHAMPION)
+        return self._load_version(self._registry.resolve(CHAMPION))
+
+    def _load_version(self, version: str | None) -> Model:
+        """Load a version of the registry; None: the shipped one."""
         if version is None:
             return Model.load(DEFAULT_FOLDER)
         return Model.load(self._registry.version_folder(version))

@@ -38,7 +38,8 @@ class Service:
 
     ``work`` are endless coroutines, run together; one that fails ends the service, one that
     returns does not. ``drain`` is awaited at SIGTERM or SIGINT: it finishes what is in hand,
-    whereupon ``work`` is cancelled. ``ready`` tells whether the service does its work now.
+    whereupon ``work`` is cancelled. ``ready`` tells whether the service does its work now, and
+    ``degraded`` what it does worse than it should although it is ready, None: nothing.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Service:
     ready: Callable[[], bool]
     drain: Callable[[], Awaitable[None]]
     drain_s: float = 15.0
+    degraded: Callable[[], str | None] = lambda: None
     stopping: threading.Event = field(default_factory=threading.Event)
 
 
@@ -126,7 +128,9 @@ class _Endpoint(ThreadingHTTPServer):
             case "/healthz":
                 return HTTPStatus.OK, _TEXT, b"alive\n"
             case "/readyz" if ready:
-                return HTTPStatus.OK, _TEXT, b"ready\n"
+                degraded = self.service.degraded()
+                told = f"ready, but degraded: {degraded}" if degraded else "ready"
+                return HTTPStatus.OK, _TEXT, f"{told}\n".encode()
             case "/readyz":
                 return HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, b"not ready\n"
             case _:

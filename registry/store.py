@@ -124,7 +124,7 @@ class Registry:
         path = self.alias_path(alias)
         try:
             faults.point("registry.read")
-            return path.read_text("utf-8").strip()
+            return path.read_text("utf-8", "replace").strip()
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -175,7 +175,7 @@ class Registry:
             if current is None:
                 message = f"{alias} of {self.name} points nowhere, so nothing can be undone"
                 raise NothingToUndoError(message, hint="promote a version first")
-            before = self._before(alias, current)
+            before = next(iter(self.former(alias, current)), None)
             if before is not None:
                 verify(self.version_folder(before))
             return self._switch(
@@ -188,7 +188,7 @@ class Registry:
         A line that a power cut left torn is passed over.
         """
         try:
-            lines = (self.folder / HISTORY).read_text("utf-8").splitlines()
+            lines = (self.folder / HISTORY).read_text("utf-8", "replace").splitlines()
         except FileNotFoundError:
             return []
         switches = []
@@ -197,16 +197,32 @@ class Registry:
                 switches.append(Switch(**json.loads(line)))
         return switches
 
-    def _before(self, alias: Alias, current: str) -> str | None:
+    def former(self, alias: Alias, current: str | None) -> list[str]:
+        """Return where rollbacks from ``current`` would lead one after another."""
         trail: list[str] = []
         for switch in self.history():
             if switch.alias == alias and switch.action == "rollback":
                 del trail[-1:]
             elif switch.alias == alias and switch.version not in {None, *trail[-1:]}:
                 trail.append(str(switch.version))
-        if trail[-1:] != [current]:  # a crash between a switch and its line in the history
-            trail.append(current)
-        return trail[-2] if len(trail) > 1 else None
+        if trail[-1:] == [
+            current
+        ]:  # else: a crash between a switch and its line in the history
+            del trail[-1]
+        return trail[::-1]
+
+    def stand_ins(self, alias: Alias) -> list[str]:
+        """Return the versions that may stand in for the one of ``alias``, the nearest first.
+
+        Whatever cannot be read: what the history tells of is all there is then, or nothing.
+        """
+        current = None
+        with suppress(ModelError):
+            current = self.resolve(alias)
+        try:
+            return self.former(alias, current)
+        except OSError:
+            return []
 
     def _switch(self, switch: Switch) -> Switch:
         path = self.folder / "aliases" / switch.alias

@@ -1,7 +1,7 @@
 """Is the facade alive, is it ready, and how does it fare? No login."""
 
 import os
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Response
 from prometheus_client import (
@@ -30,9 +30,9 @@ class Alive(BaseModel):
 
 
 class Ready(BaseModel):
-    """Everything that the facade rests on answers."""
+    """Everything that the facade rests on answers, if not all of it as it should."""
 
-    status: str = Field("ready", examples=["ready"])
+    status: Literal["ready", "degraded"] = Field("ready", examples=["ready"])
     checks: dict[str, Check]
 
 
@@ -65,7 +65,8 @@ async def get_readiness(state: Annotated[Readiness, Depends(readiness)]) -> Read
                 name: check.model_dump(exclude_none=True) for name, check in checks.items()
             },
         )
-    return Ready(checks=checks)
+    as_it_should = all(check.reason is None for check in checks.values())
+    return Ready(status="ready" if as_it_should else "degraded", checks=checks)
 
 
 @router.get(

@@ -165,16 +165,16 @@ class Worker:
         self.child.kill()
 
     def metric(self, name: str) -> float:
-        lines = [line.split() for line in self._get("/metrics").splitlines() if line[:1] != "#"]
+        lines = [line.split() for line in self.get("/metrics").splitlines() if line[:1] != "#"]
         return sum(float(value) for key, value in lines if key.partition("{")[0] == name)
 
     def _is_ready(self) -> bool:
         try:
-            return bool(self._get("/readyz"))
+            return bool(self.get("/readyz"))
         except (urllib.error.URLError, ConnectionError):
             return False
 
-    def _get(self, path: str) -> str:
+    def get(self, path: str) -> str:
         address = f"http://127.0.0.1:{self.metrics_port}{path}"
         with urllib.request.urlopen(address, timeout=5) as answer:
             body: bytes = answer.read()

@@ -14,7 +14,7 @@ from evaluation.staging import stage_night
 from inference.model import DEFAULT_FOLDER, Model
 from inference.tracks import COUNT, WINDOW
 from noctis.stages import LABELS
-from registry.manifest import ARTEFACT
+from registry.manifest import ARTEFACT, read_manifest
 from registry.store import Registry
 from tests.integration.inference_fixtures import (
     LiveDevice,
@@ -68,13 +68,17 @@ def a_net(registry: Registry, folder: Path) -> str:
     return registry.publish(folder / "net").full_name
 
 
-def a_tampered_one(worker: Worker) -> None:
-    """A version that was changed after it was verified and promoted."""
-    registry = publish_model(worker.var, "tampered")
-    path = registry.version_folder("tampered") / ARTEFACT
+def flip(path: Path) -> None:
+    """Change a file by one bit; a second time, back again."""
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
+
+
+def a_tampered_one(worker: Worker) -> None:
+    """A version that was changed after it was verified and promoted."""
+    registry = publish_model(worker.var, "tampered")
+    flip(registry.version_folder("tampered") / ARTEFACT)
     draft = registry.alias_path("champion").with_name(".tampered")
     draft.write_text("tampered\n")
     draft.replace(registry.alias_path("champion"))
@@ -113,3 +117,30 @@ def test_no_stage_is_lost_and_each_names_the_model_that_made_it(
         meant = by_model[stage["model"]].probabilities[stage["seq"] - 1]
         said = [stage["probability"][label] for label in LABELS]
         assert np.allclose(said, meant, atol=2e-4), json.dumps(stage)
+
+
+def test_a_worker_that_starts_on_a_broken_champion_serves_the_one_before_it(
+    broker: MosquittoServer, worker: Worker
+) -> None:
+    for version in ("first", "second"):
+        registry = publish_model(worker.var, version)
+        registry.promote("champion", version)
+    harmed = registry.version_folder("second") / ARTEFACT
+    worker.child.stop(within_s=20)
+    flip(harmed)
+    worker.start()
+    assert "degraded: " in worker.get("/readyz")
+    assert str(harmed.parent) in worker.get("/readyz")
+    assert worker.metric("noctis_inference_champion_refused") == 1
+    night = Night(200, seed=6)
+    name = read_manifest(DEFAULT_FOLDER).name
+    with LiveDevice(broker.port) as device, Phone(broker.port, night.stream) as phone:
+        flow = Flow(device, phone, night)
+        flow.go_on(AFTER)
+        assert {it["model"] for it in flow.told} == {f"{name}@first"}
+        flip(harmed)
+        registry.promote("champion", "second")
+        flow.until_told_by(f"{name}@second")
+        flow.finish()
+    assert worker.get("/readyz") == "ready\n"
+    assert worker.metric("noctis_inference_champion_refused") == 0

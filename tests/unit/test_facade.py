@@ -1,6 +1,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from starlette.exceptions import HTTPException
 from structlog.testing import capture_logs
 
 from api.app import create_app
+from api.checks import Answer, Readiness
 from api.middleware import MAX_BODY_BYTES
 from api.problems import MEDIA_TYPE, InvalidField, invalid
 from api.scopes import APP_SCOPES
 from api.tokens import AUDIENCE, ISSUER, LIFETIME_S, TYPE, Keyring
 from inference.model import DEFAULT_FOLDER
+from noctis import faults
 from noctis.childproc import free_port
 from noctis.errors import StorageError, StorageUnavailableError
 from noctis.identity import Principal
@@ -86,14 +89,44 @@ def test_readiness_names_what_does_not_answer(app: FastAPI) -> None:
     assert checks["model"]["version"] == read_manifest(DEFAULT_FOLDER).full_name
 
 
-def test_a_facade_without_a_model_says_so_and_not_where_it_lies(
-    settings: Settings, app: FastAPI
-) -> None:
+def break_the_champion(settings: Settings) -> None:
     Registry(settings.models).alias_path("champion").parent.mkdir(parents=True)
     Registry(settings.models).alias_path("champion").write_text("gone\n")
+
+
+def test_a_facade_whose_champion_is_broken_serves_another_and_says_so_and_not_where_it_lies(
+    settings: Settings, app: FastAPI
+) -> None:
+    break_the_champion(settings)
     check = problem_of(ask(app, "GET", "/readyz"))["checks"]["model"]
+    assert check["ok"] is True
+    assert check["version"] == read_manifest(DEFAULT_FOLDER).full_name
+    assert check["reason"].startswith("the champion does not load")
+
+
+def test_a_facade_without_a_model_says_so_and_not_where_it_lies(app: FastAPI) -> None:
+    faults.use("model.load=error", {"NOCTIS_FAULTS": "allowed"})
+    try:
+        check = problem_of(ask(app, "GET", "/readyz"))["checks"]["model"]
+    finally:
+        faults.clear()
     assert check["ok"] is False
     assert check["reason"] == "it is missing or damaged; the log says more"
+
+
+def test_a_facade_is_degraded_where_all_answers_but_not_as_it_should(app: FastAPI) -> None:
+    async def well() -> Answer:
+        return Answer("v2")
+
+    async def another() -> Answer:
+        return Answer("v1", "the champion does not load")
+
+    for probe, status in ((well, "ready"), (another, "degraded")):
+        readiness = Readiness({"model": probe})
+        app.state.noctis = replace(app.state.noctis, readiness=readiness)
+        response = ask(app, "GET", "/readyz")
+        assert response.status_code == 200
+        assert response.json()["status"] == status
 
 
 def test_a_process_that_is_about_to_end_is_not_ready(app: FastAPI) -> None:

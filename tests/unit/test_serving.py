@@ -77,8 +77,63 @@ def test_files_that_were_tampered_with_are_refused_whatever_was_done(
             path.write_bytes(content[: len(content) // 2])
     assert serving.look() is shipped
     assert refusals() == before + 1
-    with pytest.raises(ModelError, match=r"no model to serve: .*v1"):
-        active(Settings(var=tmp_path))
+    begun = active(Settings(var=tmp_path))
+    assert begun.model.version == shipped.version
+    assert "v1" in str(begun.refusal)
+
+
+def harmed(path: Path) -> bytes:
+    """Tear a file; return what it was."""
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    return content
+
+
+def test_who_begins_on_a_broken_champion_takes_the_nearest_before_it_that_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for version in ("v1", "v2", "v3"):
+        registry = publish(tmp_path, version)
+        registry.promote("champion", version)
+    files = [registry.version_folder(version) / ARTEFACT for version in ("v2", "v3")]
+    contents = [harmed(path) for path in files]
+    serving = active(Settings(var=tmp_path))
+    assert serving.model.version == "v1"
+    assert "v3" in str(serving.refusal)
+    assert module._standing_in._value.get() == 1  # type: ignore[attr-defined]
+    for path, content in zip(files, contents, strict=True):
+        path.write_bytes(content)
+    assert serving.look().version == "v1"
+    monkeypatch.setattr(serving, "_again_at", 0.0)
+    assert serving.look().version == "v3"
+    assert serving.refusal is None
+    assert module._standing_in._value.get() == 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("content", [b"", b"gone", b"\xff\xfe\x00", b"../versions/v1"])
+def test_who_begins_on_an_alias_that_makes_no_sense_asks_the_history(
+    tmp_path: Path, content: bytes
+) -> None:
+    registry = publish(tmp_path, "v1")
+    registry.promote("champion", "v1")
+    registry.alias_path("champion").write_bytes(content)
+    with (registry.folder / "history.jsonl").open("ab") as history:
+        history.write(b'{"at": \xff\n{"version": 7}\n')
+    serving = active(Settings(var=tmp_path))
+    assert serving.model.version == "v1"
+    assert serving.refusal
+
+
+def test_where_not_even_the_shipped_model_loads_the_reason_is_the_champions(
+    tmp_path: Path,
+) -> None:
+    publish(tmp_path, "v1").promote("champion", "v1")
+    faults.use("model.load=error", {"NOCTIS_FAULTS": "allowed"})
+    try:
+        with pytest.raises(ModelError, match="no model to serve"):
+            active(Settings(var=tmp_path))
+    finally:
+        faults.clear()
 
 
 def test_a_refused_champion_is_tried_again_after_a_while(
