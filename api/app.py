@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from api import oauth, problems
 from api.checks import DEADLINE_S, Answer, Readiness, probe_broker, probe_model
 from api.deps import State
+from api.desk import Desk
 from api.ingesting import Sent
 from api.logins import Logins
 from api.middleware import BodyLimit, Measure
@@ -23,6 +24,7 @@ from api.routes import (
     health,
     ingest,
     lifecycle,
+    predict,
     provisioning,
 )
 from api.tokens import Keyring
@@ -51,11 +53,13 @@ _ROUTES: Final = (
     epochs,
     ingest,
     lifecycle,
+    predict,
 )
 _TAGS: Final = [
     {"name": "auth", "description": "Access tokens"},
     {"name": "devices", "description": "Devices, their epochs and their stages"},
     {"name": "models", "description": "The platform's models and their versions"},
+    {"name": "predict", "description": "Stages on request"},
     {"name": "health", "description": "For monitors; no token"},
 ]
 
@@ -95,6 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         serving=serving,
         readiness=_readiness(settings, database, serving),
         settings=settings,
+        desk=Desk(serving),
     )
     app.add_middleware(BodyLimit)
     app.add_middleware(Measure)

@@ -13,6 +13,7 @@ from fastapi.security import OAuth2, SecurityScopes
 
 from api.catalogue import Catalogue
 from api.checks import Readiness
+from api.desk import Desk
 from api.logins import Logins
 from api.problems import ProblemError
 from api.scopes import SCOPES
@@ -27,6 +28,7 @@ __all__ = [
     "caller",
     "catalogue",
     "database",
+    "desk",
     "keyring",
     "logins",
     "platform",
@@ -46,6 +48,7 @@ class State:
     serving: Serving
     readiness: Readiness
     settings: Settings
+    desk: Desk
 
 
 def _state(request: Request) -> State:
@@ -81,6 +84,11 @@ def logins(request: Request) -> Logins:
 def serving(request: Request) -> Serving:
     """Return what holds the model in use; its ``model`` is the champion of this moment."""
     return _state(request).serving
+
+
+def desk(request: Request) -> Desk:
+    """Return who asks the model in use."""
+    return _state(request).desk
 
 
 def settings(request: Request) -> Settings:
