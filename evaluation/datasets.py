@@ -2,7 +2,8 @@
 
 A night is any folder at or below the data folder with a ``stages.csv``; beside it lie
 ``heart_rate.csv`` or ``beats.csv`` and ``motion_counts.csv``. ``noctis-device --to csv`` turns
-it into the epochs that a device would have sent, so that training sees what serving sees.
+it into the epochs that a device would have sent, so that training sees what serving sees;
+heart rate from before the scored night is played too (``evaluation.evening``).
 A subject is what the night's ``subject.txt`` says, else the folder's name: put one there
 where a person slept more than one night.
 """
@@ -22,6 +23,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.evening import EVENING, begun_early
 from inference.context import Rows
 from noctis.errors import NoctisError
 from noctis.features import NAMES, quantise
@@ -88,7 +90,7 @@ def load(
     the program. Raises DataError for a night that cannot be played or has no stage.
     """
     program = find_device() if device is None else device
-    build = digest_of(program)
+    build = f"{digest_of(program)}:{EVENING}"
     cache.mkdir(parents=True, exist_ok=True)
     folders = find_nights(root)
     recordings = []
@@ -115,21 +117,28 @@ def describe(folder: Path) -> Night:
 
 def play(folder: Path, program: Path, *, seconds: float = DEVICE_SECONDS) -> str:
     """Return what ``noctis-device --to csv`` prints of the night, within ``seconds``."""
-    command = [str(program), "--night", str(folder), "--to", "csv"]
+    with tempfile.TemporaryDirectory(prefix="noctis-evening-") as draft:
+        night = begun_early(folder, Path(draft))
+        done = _run(program, night, seconds)
+    if done.returncode != 0:
+        said = done.stderr.strip().replace(str(night), str(folder))
+        message = f"{folder} cannot be played: {said or done.returncode}"
+        raise DataError(message, hint="mend the night's files or take it out of the data")
+    return done.stdout
+
+
+def _run(program: Path, night: Path, seconds: float) -> subprocess.CompletedProcess[str]:
+    command = [str(program), "--night", str(night), "--to", "csv"]
     try:
-        done = subprocess.run(  # noqa: S603 - our own program, no shell
+        return subprocess.run(  # noqa: S603 - our own program, no shell
             command, capture_output=True, text=True, timeout=seconds, check=False
         )
     except OSError as error:
         message = f"cannot start {program}: {error.strerror}"
         raise DataError(message, hint="build it: make firmware") from error
     except subprocess.TimeoutExpired as error:
-        message = f"{program} did not play {folder} within {seconds:.0f} s"
+        message = f"{program} did not play {night} within {seconds:.0f} s"
         raise DataError(message, hint="is the machine busy? Try again") from error
-    if done.returncode != 0:
-        message = f"{folder} cannot be played: {done.stderr.strip() or done.returncode}"
-        raise DataError(message, hint="mend the night's files or take it out of the data")
-    return done.stdout
 
 
 def parse(text: str, night: Night) -> Recording:

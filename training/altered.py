@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.datasets import Recording, find_device, keep, parse, play
+from evaluation.evening import EVENING, begun_early
 from noctis.epoch import EPOCH_SECONDS
 from registry.manifest import digest_of
 
@@ -51,7 +52,7 @@ def altered_copies(
     was. Raises DataError for a copy that cannot be played.
     """
     program = find_device() if device is None else device
-    build = digest_of(program) + digest_of(Path(__file__))
+    build = f"{digest_of(program)}{digest_of(Path(__file__))}:{EVENING}"
     cache.mkdir(parents=True, exist_ok=True)
     work = joblib.Parallel(n_jobs=jobs)
     source = _Source(cache, program, build)
@@ -78,8 +79,11 @@ def _copy(source: _Source, folder: Path, recording: Recording, number: int) -> R
     path = source.cache / f"{name}.csv"
     if not path.exists():
         with tempfile.TemporaryDirectory(prefix="noctis-night-") as draft:
-            alter(folder, Path(draft), np.random.default_rng(list(seed)))
-            keep(path, play(Path(draft), source.program))
+            place, copy = (Path(draft) / it for it in ("night", "copy"))
+            place.mkdir()
+            copy.mkdir()
+            alter(begun_early(folder, place), copy, np.random.default_rng(list(seed)))
+            keep(path, play(copy, source.program))
     return parse(path.read_text("utf-8"), night)
 
 
