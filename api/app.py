@@ -58,6 +58,8 @@ _ROUTES: Final = (
 _TAGS: Final = [
     {"name": "auth", "description": "Access tokens"},
     {"name": "devices", "description": "Devices, their epochs and their stages"},
+    {"name": "labels", "description": "Reference stages of devices"},
+    {"name": "drift", "description": "Whether devices send what the model was trained on"},
     {"name": "models", "description": "The platform's models and their versions"},
     {"name": "predict", "description": "Stages on request"},
     {"name": "health", "description": "For monitors; no token"},

@@ -13,7 +13,7 @@ from api.paging import MAX_PAGE_SIZE, PageSize, PageToken, next_token, position_
 from api.problems import invalid
 from noctis.storage import epochs
 
-__all__ = ["FIRST", "LAST", "Window", "window"]
+__all__ = ["FIRST", "LAST", "Moment", "Window", "window"]
 
 DAY: Final = timedelta(days=1)
 AHEAD: Final = timedelta(days=2)  # no stored epoch starts later than that after now

@@ -1,7 +1,8 @@
 """``noctis model drift``: whether devices still send what the model was trained on."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -9,13 +10,13 @@ from rich.table import Table
 
 from cli.local import DEFAULT_VAR, Var, opened
 from cli.output import Json, out, print_json, progress
-from drift import advice, reference
-from drift.report import LOOKBACK_DAYS, WINDOW_DAYS, Report, compare
+from drift import advice, current, reference
+from drift.current import Window
+from drift.report import Report
 from noctis.errors import ConfigurationError
 from noctis.settings import Settings
-from noctis.storage import devices, drift_reports, night_histograms, recordings, tenants
+from noctis.storage import drift_reports
 from noctis.storage.drift_reports import Kept
-from noctis.storage.engine import Connection
 
 __all__ = ["drift"]
 
@@ -57,15 +58,11 @@ def drift(
     against = reference.load(Settings(var=var).models, version)
     first, last = (None if it is None else it.date() for it in (since, until))
     with opened(var) as connection:
-        window = _window(tenant, connection, device, first, last)
+        window = current.window(tenant, connection, device, first, last)
     _bring_up(tenant, device, window, var)
     with opened(var) as connection:
-        nights = night_histograms.read(
-            tenant, connection, device, _lookback(window), window[1], model=against.model
-        )
-    made = compare(
-        against.fingerprint, nights, model=against.model, since=window[0], until=window[1]
-    )
+        nights = current.nights(tenant, connection, device, window, model=against.model)
+    made = current.report(against, nights, window)
     whose = tenant if device is None else f"{tenant}/{device}"
     if json:
         print_json({"subject": whose, **made.as_json()})
@@ -74,42 +71,14 @@ def drift(
     raise typer.Exit(int(made.verdict != "stable"))
 
 
-def _window(
-    tenant: str,
-    connection: Connection,
-    device: str | None,
-    since: date | None,
-    until: date | None,
-) -> tuple[date, date]:
-    """Return the evenings [since, until): as given, else the 14 days up to the last night."""
-    names = [device] if device else [it.name for it in devices.list_of(tenant, connection)]
-    tenants.id_of(tenant, connection)
-    if until is None:
-        last = [recordings.list_of(tenant, connection, name, limit=1) for name in names]
-        evenings = [found[0].night.evening for found in last if found]
-        until = max(evenings, default=date.today()) + timedelta(days=1)  # noqa: DTZ011 - a date
-    if since is not None and since >= until:
-        message = f"no evening lies between {since} and {until}"
-        raise ConfigurationError(message, hint="--since is an evening before --until")
-    return since or until - timedelta(days=WINDOW_DAYS), until
-
-
-def _lookback(window: tuple[date, date]) -> date:
-    return min(window[0], window[1] - timedelta(days=LOOKBACK_DAYS))
-
-
-def _bring_up(tenant: str, device: str | None, window: tuple[date, date], var: Var) -> None:
+def _bring_up(tenant: str, device: str | None, window: Window, var: Path) -> None:
     """Make the histograms that the companion has not made yet, in short transactions."""
     while True:
         with opened(var) as connection:
-            waiting = night_histograms.waiting_of(
-                tenant, connection, device, _lookback(window), window[1], limit=_AT_ONCE
-            )
-            for night in waiting:
-                night_histograms.make(connection, night)
-        if not waiting:
+            made = current.bring_up(tenant, connection, device, window, limit=_AT_ONCE)
+        if not made:
             return
-        progress(f"{len(waiting)} nights read, back to {waiting[-1].started_at:%Y-%m-%d}")
+        progress(f"{made} nights read")
 
 
 def _show_kept(kept: Sequence[Kept], *, json: bool) -> None:

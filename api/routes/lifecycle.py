@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from api.routes import aliases, models, uploads
+from api.routes import aliases, drift, labels, models, uploads
 
 __all__ = ["router"]
 
 router = APIRouter()
-for part in (models, aliases, uploads):
+for part in (models, aliases, uploads, labels, drift):
     router.include_router(part.router)

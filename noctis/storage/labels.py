@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select, text
+from sqlalchemy import ColumnElement, Connection, delete, func, select, text, tuple_
 
 from noctis.epoch import EPOCH_SECONDS
 from noctis.errors import StorageError
@@ -21,7 +21,7 @@ from noctis.storage.label_models import reference_stages
 from noctis.storage.models import devices as owners
 from noctis.storage.models import tenants
 
-__all__ = ["Import", "Label", "list_of", "put", "read", "remove"]
+__all__ = ["Import", "Label", "list_of", "page", "put", "read", "remove"]
 
 _TABLE: Final = reference_stages.c
 _SOURCE: Final = re.compile(r"[a-z0-9-]{1,32}")
@@ -51,6 +51,8 @@ class Import:
 _SENT: Final = """
 unnest(CAST(:starts AS timestamptz[]), CAST(:stages AS smallint[])) AS n(start, stage)
 """
+# Two who send the same at once: the second replaces what the first has stored.
+_ALONE: Final = text("SELECT pg_advisory_xact_lock(1818321516, :device)")
 _OVERLAPPED: Final = text(f"""
 DELETE FROM reference_stages old USING {_SENT}
  WHERE old.device_id = :device AND old.source = :source
@@ -87,6 +89,7 @@ def put(
         "starts": [label.start for label in labels],
         "stages": [int(label.stage) for label in labels],
     }
+    connection.execute(_ALONE, sent)
     replaced = connection.execute(_OVERLAPPED, sent).rowcount
     connection.execute(_PUT, {**sent, "by": by})
     return replaced
@@ -105,6 +108,33 @@ def read(
     chosen = _chosen(devices.get(tenant, connection, device).id, source, since, until)
     query = select(_TABLE.start, _TABLE.stage).where(*chosen).order_by(_TABLE.start)
     return [Label(row.start, Stage(row.stage)) for row in connection.execute(query)]
+
+
+def page(
+    tenant: str,
+    connection: Connection,
+    device: str,
+    source: str | None,
+    span: tuple[datetime | None, datetime | None],
+    *,
+    after: tuple[datetime, str] | None,
+    limit: int,
+) -> list[tuple[Label, str]]:
+    """Return a device's labels with their sources, by start and source, behind ``after``.
+
+    Raise NotFoundError when the tenant has no such device.
+    """
+    chosen = _chosen(devices.get(tenant, connection, device).id, source, *span)
+    if after is not None:
+        chosen.append(tuple_(_TABLE.start, _TABLE.source) > after)
+    query = (
+        select(_TABLE.start, _TABLE.stage, _TABLE.source)
+        .where(*chosen)
+        .order_by(_TABLE.start, _TABLE.source)
+        .limit(limit)
+    )
+    rows = connection.execute(query)
+    return [(Label(row.start, Stage(row.stage)), row.source) for row in rows]
 
 
 def list_of(tenant: str, connection: Connection, device: str | None = None) -> list[Import]:

@@ -16,12 +16,14 @@ from noctis.storage.errors import NotFoundError
 from noctis.storage.models import devices as owners
 from noctis.storage.models import models, tenants
 from noctis.storage.night_models import FIGURES, recordings
+from noctis.storage.tenants import id_of
 
 __all__ = [
     "Night",
     "Recording",
     "add",
     "get",
+    "last_evening",
     "list_of",
     "overlapping",
     "revise",
@@ -103,6 +105,22 @@ def list_of(
         query = query.where(recordings.c.evening < until)
     newest_first = query.order_by(recordings.c.started_at.desc()).limit(limit)
     return [_recording(row) for row in connection.execute(newest_first)]
+
+
+def last_evening(tenant: str, connection: Connection, device: str | None = None) -> date | None:
+    """Return the evening of the last night of a tenant, or of one device; None without any.
+
+    Raise NotFoundError when there is no such tenant or device.
+    """
+    key = id_of(tenant, connection)
+    query = select(func.max(recordings.c.evening)).where(
+        recordings.c.tenant_id == key, recordings.c.state != _WITHDRAWN
+    )
+    if device is not None:
+        known = devices.get(tenant, connection, device)
+        query = query.where(recordings.c.device_id == known.id)
+    found: date | None = connection.scalar(query)
+    return found
 
 
 def get(tenant: str, connection: Connection, key: UUID) -> Recording:
