@@ -22,9 +22,11 @@ up: setup ## set everything up and run the platform with a virtual device (Ctrl-
 demo: setup ## replay one made-up night end to end and compare it with its stages
 	$(BIN)/noctis demo
 
+# Files of tests side by side, and then, one by one, those that each want the machine to themselves.
 test: setup ## set everything up and run all tests, C++ and Python
 	ctest --test-dir $(BUILD) --parallel $(JOBS) --output-on-failure --timeout 600
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore tests/acceptance
+	$(BIN)/pytest tests/acceptance
 
 lock: $(VENV)/.installed ## renew requirements.lock from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
