@@ -109,7 +109,11 @@ def _layers(sketch: _Sketch, nets: Sequence[Net], here: str) -> str:
         bias = np.concatenate([_array(net.bias[layer]) for net in nets])
         name = f"layer{layer}"
         sketch.add("Conv", f"{name}.sum", past, taps, bias, group=len(nets), strides=[2])
-        past = _gelu(sketch, name, f"{name}.sum")
+        made = _gelu(sketch, f"{name}.made", f"{name}.sum")
+        # Of each three rows the last, which is the next three's first.
+        begin, end, axis, step = ([it] for it in (2, WINDOW, 2, 2))
+        kept = sketch.add("Slice", f"{name}.kept", past, begin, end, axis, step)
+        past = sketch.add("Add", name, kept, made)
     return past
 
 

@@ -1,9 +1,10 @@
 """Training of the causal nets: dilated convolutions over a session's tracks.
 
 Seven layers of three taps, 1, 2, 4 ... 64 epochs apart, see 255 epochs; a window of the last
-255 rows of tracks gives what a run over the whole night gives. The nights are learnt together
-with altered copies of them (``training.augment``), with tracks left out and noise upon them:
-there are few sleepers, and a net remembers them otherwise.
+255 rows of tracks gives what a run over the whole night gives. What a layer makes of the three
+is added to what it had of the last of them, so that near and far are both seen in the end. The
+nights are learnt together with altered copies of them (``training.altered``), with tracks left
+out and noise upon them: there are few sleepers, and a net remembers them otherwise.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,7 +38,7 @@ class NetParameters:
     """What decides about a net besides the data."""
 
     width: int = 32
-    steps: int = 120
+    steps: int = 240
     batch: int = 4
     learning_rate: float = 0.003
     weight_decay: float = 0.01
@@ -77,7 +78,7 @@ class Net(nn.Module):  # type: ignore[misc]
             kept = len(past) - 2 * step
             taps = [past[k * step : k * step + kept] @ self.taps[layer, k] for k in range(3)]
             summed = taps[0] + taps[1] + taps[2] + self.bias[layer]
-            past = self._thinned(functional.gelu(summed), nights)
+            past = past[2 * step :] + self._thinned(functional.gelu(summed), nights)
         seen = torch.cat((past, here[REACH * nights :]), dim=1)
         logits: Tensor = self.outputs(seen).unflatten(0, (size, nights))
         return logits

@@ -26,6 +26,7 @@ __all__ = ["Answer", "Parts", "Plan", "Stager", "cross_validate", "fit_stager"]
 
 Architecture = Literal["trees", "net", "blend"]
 INNER_MEMBERS: Final = 1
+LEAST_STEPS: Final = 10  # fewer have no schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Plan:
     architecture: Architecture = "blend"
     trees: Parameters = field(default_factory=Parameters)
     nets: NetParameters = field(default_factory=NetParameters)
-    members: int = 3
+    members: int = 4
     inner_folds: int = 2
 
     def as_dict(self) -> dict[str, float | int | str]:
@@ -129,7 +130,10 @@ def _fold(known: Sequence[Lesson], new: Sequence[Lesson], plan: Plan) -> list[An
 def _choose_mix(lessons: Sequence[Lesson], plan: Plan) -> Mix:
     opinions, stages = [], []
     for known, new in _splits(lessons, plan.inner_folds, plan.trees.seed):
-        parts = _fit_parts([lessons[i] for i in known], plan, INNER_MEMBERS)
+        # As many rounds over the nights as the nets that serve.
+        steps = max(LEAST_STEPS, plan.nets.steps * len(known) // len(lessons))
+        inner = replace(plan, nets=replace(plan.nets, steps=steps))
+        parts = _fit_parts([lessons[i] for i in known], inner, INNER_MEMBERS)
         opinions += [parts.opinions(lessons[i].view) for i in new]
         stages += [lessons[i].view.stages for i in new]
     return choose(opinions, stages, plan.trees.prior_power)
