@@ -6,6 +6,7 @@ an unprivileged user, and its files lie where that user can reach them.
 
 import os
 import pwd
+import secrets
 import signal
 import socket
 import subprocess
@@ -25,6 +26,9 @@ __all__ = ["Child", "User", "child_user", "end_leftover", "free_port", "reachabl
 
 NOBODY: Final = 65534
 SYSTEM_STATE: Final = Path("/var/lib/noctis")
+TRIES: Final = 100
+_PORTS: Final = range(15_000, 32_000)
+_handed_out: Final[set[int]] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +86,26 @@ def reachable_folder(folder: Path, user: User | None) -> Path:
 
 
 def free_port(address: str = "127.0.0.1") -> int:
-    """Return a TCP port of ``address`` that nobody listens on at this moment."""
+    """Return a TCP port of ``address`` that nobody listens on, another one at each call.
+
+    It lies below those that systems give to outgoing connections: one of them, or a second
+    program that asks in the same moment, would else have it before it is listened on.
+    """
+    for port in secrets.SystemRandom().sample(_PORTS, TRIES):
+        if port not in _handed_out and _can_bind(address, port):
+            _handed_out.add(port)
+            return port
+    message = f"{TRIES} ports of {address} that were tried are all in use"
+    raise ProcessError(message, hint="is it an address of this machine?")
+
+
+def _can_bind(address: str, port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind((address, 0))
-        port: int = probe.getsockname()[1]
-        return port
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True
 
 
 class Child:

@@ -82,10 +82,18 @@ class Drift(BaseModel):
     confidence: float | None = Field(description="mean of the likeliest stage's probability")
 
 
-class KeptDrift(Drift):
+class KeptDrift(BaseModel):
     """A report that the companion keeps."""
 
+    device: str | None = Field(description="null: all the tenant's devices together")
+    model: str = Field(description="`name@version`", examples=["stager@1"])
+    until: date = Field(description="evening after the window")
+    verdict: str = Field(description="`stable`, `drift` or `unknown`", examples=["stable"])
     made_at: datetime
+    report: dict[str, Any] = Field(
+        description="what `GET /v1/model/drift` told at that time",
+        examples=[{"verdict": "stable", "nights": 14, "channels": [], "changes": None}],
+    )
 
 
 class DriftPage(BaseModel):
@@ -120,7 +128,17 @@ async def list_drift(
 
     found = sorted(await store.call(work), key=lambda it: it.device or "")
     rest = [it for it in found if after is None or (it.device or "") > after]
-    page = [KeptDrift(device=it.device, made_at=it.made_at, **it.body) for it in rest[:size]]
+    page = [
+        KeptDrift(
+            device=it.device,
+            model=it.model,
+            until=it.day,
+            verdict=it.verdict,
+            made_at=it.made_at,
+            report=it.body,
+        )
+        for it in rest[:size]
+    ]
     token = next_token([page[-1].device or ""], device) if len(rest) > size else None
     return DriftPage(reports=page, next_page_token=token)
 
