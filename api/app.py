@@ -26,6 +26,7 @@ from api.routes import (
     lifecycle,
     predict,
     provisioning,
+    users,
 )
 from api.tokens import Keyring
 from inference.serving import Serving
@@ -54,9 +55,11 @@ _ROUTES: Final = (
     ingest,
     lifecycle,
     predict,
+    users,
 )
 _TAGS: Final = [
     {"name": "auth", "description": "Access tokens"},
+    {"name": "users", "description": "Who may ask, and for what"},
     {"name": "devices", "description": "Devices, their epochs and their stages"},
     {"name": "labels", "description": "Reference stages of devices"},
     {"name": "drift", "description": "Whether devices send what the model was trained on"},

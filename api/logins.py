@@ -43,6 +43,14 @@ class Login:
     refresh_token: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A user whose password was right, and its hash as it should be stored nowadays."""
+
+    user: users.User
+    renewed: str | None
+
+
 class Refused(Exception):  # noqa: N818 - an answer, not an error
     """There is no token; ``too_wide``: only because of the scopes that were asked for."""
 
@@ -84,44 +92,69 @@ class Logins:
 
         It takes as long for a name that nobody has.
         """
+        at = time.time()
+        known = await self._checked(login, password, address)
+        scopes = _narrowed(granted(known.user.role), asked)
+        name, tenant = parse_login(login)
+
+        def begin(connection: Connection) -> refreshes.Secret | None:
+            user = users.confirmed(tenant, connection, known.user)
+            if user is None or user.role != known.user.role:
+                return None
+            if known.renewed:
+                users.rehash(tenant, connection, user, known.renewed)
+            now = datetime.fromtimestamp(at, UTC)
+            return refreshes.begin(tenant, connection, user.id, scopes, now)
+
+        secret = await self._of(tenant).call(begin)
+        if secret is None:
+            raise Refused
+        principal = Principal(user_subject(name, tenant), tenant, scopes)
+        return Login(principal, at, render(tenant, secret))
+
+    async def change_password(
+        self, login: str, password: str, wanted: str, address: str
+    ) -> None:
+        """Give a user who knows his password another, and end his sessions; raise as ``user``.
+
+        Raise PassphraseError for one that nobody should have.
+        """
+        known = await self._checked(login, password, address)
+        hashed = await self.hashed(wanted)
+        name, tenant = parse_login(login)
+
+        def change(connection: Connection) -> bool:
+            if users.confirmed(tenant, connection, known.user) is None:
+                return False
+            users.set_password(tenant, connection, name, hashed)
+            return True
+
+        if not await self._of(tenant).call(change):
+            raise Refused
+        subject = user_subject(name, tenant)
+        audit("user_password_set", by=subject, tenant=tenant, user=name, address=address)
+
+    async def _checked(self, login: str, password: str, address: str) -> _Known:
+        """Return the user whose password is right; raise Refused or ProblemError 429."""
         wait_s = self._guesses.begin(login, address)
         if wait_s:
             audit("login_slowed", by=_named(login), address=address, grant="password")
             detail = "too many wrong passwords for this login; wait, and try again"
             raise _busy(detail, wait_s)
+        known = None
         async with self._users.turn():
-            made = await self._user(login, password, asked)
-        if made is None:
+            if _is_login(login):
+                name, tenant = parse_login(login)
+                known = await self._of(tenant).call(lambda it: users.find(tenant, it, name))
+            stored = None if known is None else known.password_hash
+            right, renewed = await anyio.to_thread.run_sync(
+                passphrases.verify, password, stored
+            )
+        if known is None or not right:
             audit("login_refused", by=_named(login), address=address, grant="password")
             raise Refused
         self._guesses.right(login, address)
-        return made
-
-    async def _user(self, login: str, password: str, asked: AbstractSet[str]) -> Login | None:
-        at = time.time()
-        known = None
-        name = tenant = ""
-        if _is_login(login):
-            name, tenant = parse_login(login)
-            known = await self._of(tenant).call(lambda it: users.find(tenant, it, name))
-        stored = None if known is None else known.password_hash
-        right, renewed = await anyio.to_thread.run_sync(passphrases.verify, password, stored)
-        if known is None or not right:
-            return None
-        scopes = _narrowed(granted(known.role), asked)
-
-        def begin(connection: Connection) -> str | None:
-            user = users.confirmed(tenant, connection, known)
-            if user is None or user.role != known.role:
-                return None
-            if renewed:
-                users.rehash(tenant, connection, user, renewed)
-            now = datetime.fromtimestamp(at, UTC)
-            return render(tenant, refreshes.begin(tenant, connection, user.id, scopes, now))
-
-        token = await self._of(tenant).call(begin)
-        principal = Principal(user_subject(name, tenant), tenant, scopes)
-        return None if token is None else Login(principal, at, token)
+        return _Known(known, renewed)
 
     async def refresh(self, token: str, asked: AbstractSet[str], address: str) -> Login:
         """Return the login that a refresh token stands for, with the next one; or Refused."""
@@ -149,6 +182,11 @@ class Logins:
         if name is not None:
             subject = user_subject(name, tenant)
             audit("signed_out", by=subject, tenant=tenant, address=address)
+
+    async def hashed(self, password: str) -> str:
+        """Return what is stored of a user's password; raise PassphraseError, or as ``user``."""
+        async with self._users.turn():
+            return await anyio.to_thread.run_sync(passphrases.hash_passphrase, password)
 
     def _of(self, tenant: str) -> Database:
         return self._database.of(lambda: tenant)

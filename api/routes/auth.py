@@ -4,7 +4,9 @@ from contextlib import suppress
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Form, Request, Response
+from pydantic import Field
 
+from api.bodies import Body
 from api.deps import keyring, logins
 from api.logins import Login, Logins, Refused
 from api.oauth import (
@@ -18,8 +20,9 @@ from api.oauth import (
     client_of,
     scopes_of,
 )
-from api.problems import documented
+from api.problems import ProblemError, documented, invalid
 from api.tokens import Keyring
+from noctis.passphrases import FEWEST, MOST, PassphraseError
 
 __all__ = ["router"]
 
@@ -30,6 +33,16 @@ _WRONG: Final = {
     "client_credentials": "account or password is wrong",
 }
 _BUSY: Final = documented(413, 422, 429, 503, 504)
+
+
+class PasswordChange(Body):
+    """Who wants another password."""
+
+    username: str = Field(max_length=80, examples=["ann@home"])
+    password: str = Field(max_length=MOST, json_schema_extra={"format": "password"})
+    new_password: str = Field(
+        min_length=FEWEST, max_length=MOST, json_schema_extra={"format": "password"}
+    )
 
 
 @router.post(
@@ -91,6 +104,27 @@ async def revoke_token(
     return Response(headers=NO_STORE)
 
 
+@router.post(
+    "/password",
+    operation_id="changePassword",
+    summary="Change your password",
+    status_code=204,
+    responses=documented(403, 413, 422, 429, 503, 504),
+)
+async def change_password(
+    request: Request, change: PasswordChange, known: Annotated[Logins, Depends(logins)]
+) -> None:
+    """Give a user who tells the old password a new one, and end all of his sessions."""
+    try:
+        await known.change_password(
+            change.username, change.password, change.new_password, _address(request)
+        )
+    except Refused as refused:
+        raise ProblemError(403, _WRONG["password"], kind="password") from refused
+    except PassphraseError as error:
+        raise invalid(("body", "new_password"), error.message) from error
+
+
 @router.get(
     "/jwks.json", operation_id="getKeys", summary="The public keys that verify our tokens"
 )
@@ -123,10 +157,7 @@ async def _login(
         if refused.too_wide:
             code, detail = "invalid_scope", "scope asks for more than there is to have"
             raise OAuthError(code, detail) from refused
-        what = (
-            "the refresh token" if form.grant_type == "refresh_token" else "account or password"
-        )
-        raise OAuthError(wrong, f"{what} is wrong") from refused
+        raise OAuthError(wrong, _WRONG[form.grant_type or ""]) from refused
     code = "invalid_request" if form.grant_type is None else "unsupported_grant_type"
     detail = "grant_type must be password, refresh_token or client_credentials"
     raise OAuthError(code, detail)

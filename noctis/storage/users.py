@@ -26,6 +26,7 @@ __all__ = [
     "find",
     "get",
     "list_of",
+    "locked",
     "rehash",
     "remove",
     "set_password",
@@ -127,7 +128,7 @@ def set_role(
 ) -> User:
     """Give a user another role; raise NotFoundError, or LastAdminError."""
     changed = check_role(role)
-    known = _locked(tenant, connection, name)
+    known = locked(tenant, connection, name)
     if known.role == changed:
         return known
     if spare_last_admin and changed not in ADMINS:
@@ -137,7 +138,7 @@ def set_role(
 
 def set_password(tenant: str, connection: Connection, name: str, password_hash: str) -> User:
     """Give a user another password; raise NotFoundError."""
-    known = _locked(tenant, connection, name)
+    known = locked(tenant, connection, name)
     return _changed(tenant, connection, known, password_hash=password_hash)
 
 
@@ -151,7 +152,7 @@ def remove(
     tenant: str, connection: Connection, name: str, *, spare_last_admin: bool = True
 ) -> None:
     """Remove a user; raise NotFoundError, or LastAdminError."""
-    known = _locked(tenant, connection, name)
+    known = locked(tenant, connection, name)
     if spare_last_admin:
         _spare(tenant, connection, known)
     connection.execute(delete(users).where(_TABLE.id == known.id))
@@ -167,7 +168,7 @@ def _changed(tenant: str, connection: Connection, user: User, **values: str) -> 
     return _user(row)
 
 
-def _locked(tenant: str, connection: Connection, name: str) -> User:
+def locked(tenant: str, connection: Connection, name: str) -> User:
     """Return a user; whoever else wants to change the tenant's users waits.
 
     So two who remove each other's last admin do not both succeed.

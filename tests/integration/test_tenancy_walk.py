@@ -49,6 +49,7 @@ OPEN: Final = {
     "GET /metrics": "for monitors, without a name in it",
     "POST /v1/auth/token": "asks for a password instead",
     "POST /v1/auth/revoke": "asks for the refresh token itself",
+    "POST /v1/auth/password": "asks for the old password",
     "GET /v1/auth/jwks.json": "public keys",
 }
 """What is answered without a token, and why."""

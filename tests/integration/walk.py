@@ -38,6 +38,7 @@ from noctis.storage import (
     replays,
     reports,
     tenants,
+    users,
 )
 from noctis.storage.engine import transaction
 from noctis.storage.ingest import Received, ingest
@@ -235,6 +236,7 @@ def seed(engine: Engine, tenant: str) -> dict[str, str]:
         devices.add(tenant, connection, device)
         accounts.add(tenant, connection, f"{tenant}/{device}", "device")
         accounts.add(tenant, connection, app, "app")
+        users.add(tenant, connection, f"ann-{mark}", role="viewer", password_hash="none")
         assert {it.code for it in ingest(connection, frames)} == {STORED}
         found = _derive(connection, tenant, device, night)
     return {
@@ -242,6 +244,7 @@ def seed(engine: Engine, tenant: str) -> dict[str, str]:
         "stream": f"{night.stream:016x}",
         "source": f"psg-{mark}",
         "app": app.partition("@")[0],
+        "user": f"ann-{mark}",
         **found,
     }
 
