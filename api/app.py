@@ -22,10 +22,12 @@ from api.routes import (
     devices,
     epochs,
     health,
+    hypnograms,
     ingest,
     lifecycle,
     predict,
     provisioning,
+    recordings,
     users,
 )
 from api.tokens import Keyring
@@ -56,6 +58,8 @@ _ROUTES: Final = (
     lifecycle,
     predict,
     users,
+    recordings,
+    hypnograms,
 )
 _TAGS: Final = [
     {"name": "auth", "description": "Access tokens"},
@@ -64,6 +68,7 @@ _TAGS: Final = [
     {"name": "labels", "description": "Reference stages of devices"},
     {"name": "drift", "description": "Whether devices send what the model was trained on"},
     {"name": "models", "description": "The platform's models and their versions"},
+    {"name": "recordings", "description": "Nights, their figures and hypnograms"},
     {"name": "predict", "description": "Stages on request"},
     {"name": "health", "description": "For monitors; no token"},
 ]

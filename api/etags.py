@@ -6,7 +6,7 @@ from fastapi import Header
 
 from api.problems import ProblemError
 
-__all__ = ["IfMatch", "check"]
+__all__ = ["IfMatch", "IfNoneMatch", "check", "is_known"]
 
 IfMatch = Annotated[
     str | None,
@@ -17,6 +17,21 @@ IfMatch = Annotated[
         examples=['"3-one"'],
     ),
 ]
+IfNoneMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-None-Match",
+        max_length=1024,
+        description="the `ETag` of what is known: 304 where it is still that",
+        examples=['"3-one"'],
+    ),
+]
+
+
+def is_known(if_none_match: str | None, current: str) -> bool:
+    """Tell whether a caller has what the ETag ``current`` names already."""
+    named = {each.strip().removeprefix("W/") for each in (if_none_match or "").split(",")}
+    return bool(named & {"*", current})
 
 
 def check(if_match: str | None, current: str) -> None:

@@ -1,4 +1,4 @@
-"""The tables of the platform's talk with its devices: commands, and what devices report."""
+"""The tables of the platform's talk with its devices: commands, configurations, reports."""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, UUID
 
 from noctis.storage.models import metadata
 
-__all__ = ["commands", "device_reports"]
+__all__ = ["commands", "device_configs", "device_reports"]
 
 
 def _time(name: str, *, nullable: bool = False, now: bool = False) -> Column[object]:
@@ -61,4 +61,25 @@ device_reports: Final = Table(
     ),
     Column("body", JSONB, nullable=False),
     _time("reported_at", now=True),
+)
+
+device_configs: Final = Table(
+    "device_configs",
+    metadata,
+    Column(
+        "device_id",
+        ForeignKey("devices.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("version", BigInteger, nullable=False),
+    Column("body", JSONB, nullable=False),
+    _time("changed_at", now=True),
+    Column("told_version", BigInteger, nullable=False, server_default="0"),
+    CheckConstraint("version BETWEEN 1 AND 4294967295", name="version"),
+    Index(
+        "ix_device_configs_untold",
+        "device_id",
+        postgresql_where=text("told_version < version"),
+    ),
 )

@@ -24,7 +24,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
 from noctis.figures import Figures
 from noctis.storage.models import metadata
@@ -60,6 +60,11 @@ recordings: Final = Table(
     _time("closes_at", nullable=True),
     _time("created_at", now=True),
     _time("revised_at", now=True),
+    Column("note", Text, nullable=True, comment="a person's own words"),
+    Column("tags", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("excluded", Boolean, nullable=False, server_default=text("false")),
+    Column("edits", Integer, nullable=False, server_default="0"),
+    _time("deleted_at", nullable=True),
     CheckConstraint("state IN ('open', 'closed', 'withdrawn')", name="state"),
     Index(
         "ix_recordings_begin",
@@ -69,6 +74,13 @@ recordings: Final = Table(
         postgresql_where=text("state <> 'withdrawn'"),
     ),
     Index("ix_recordings_open", "closes_at", postgresql_where=text("state = 'open'")),
+    Index(
+        "ix_recordings_tenant",
+        "tenant_id",
+        "started_at",
+        "id",
+        postgresql_where=text("state <> 'withdrawn' AND deleted_at IS NULL"),
+    ),
 )
 
 stale_nights: Final = Table(

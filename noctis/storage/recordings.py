@@ -2,12 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    case,
+    func,
+    insert,
+    select,
+    text,
+    tuple_,
+    update,
+)
 
 from noctis.figures import Figures, figures
 from noctis.hypnogram import MISSING, UNSTAGED, Hypnogram
@@ -20,6 +32,7 @@ from noctis.storage.tenants import id_of
 
 __all__ = [
     "Night",
+    "Place",
     "Recording",
     "add",
     "get",
@@ -64,7 +77,8 @@ class Recording:
 
     ``state`` ``withdrawn``: it is no night any more; ``replaced_by`` is the one that took it
     in, if there is one. ``epochs`` are stored, ``missing`` are not, ``unstaged`` are those in
-    bed without a stage. ``model``: ``name@version``.
+    bed without a stage. ``model``: ``name@version``. What a person made of it: ``note``,
+    ``tags``, whether it is to be ``excluded`` from lists; ``edits`` counts these changes.
     """
 
     id: UUID
@@ -78,33 +92,54 @@ class Recording:
     model: str | None
     replaced_by: UUID | None
     revised_at: datetime
+    note: str | None = None
+    tags: tuple[str, ...] = ()
+    excluded: bool = False
+    edits: int = 0
+    deleted_at: datetime | None = None
 
+
+Place = tuple[datetime, UUID]
+"""Where a page ends: (started_at, id) of its last recording."""
 
 _NIGHT: Final = tuple(Night.__dataclass_fields__)
 _WITHDRAWN: Final = "withdrawn"
+_LISTED: Final = text("recordings.state <> 'withdrawn' AND recordings.deleted_at IS NULL")
+_NEAR: Final = timedelta(days=2)
 
 
 def list_of(
     tenant: str,
     connection: Connection,
-    device: str,
+    device: str | None,
     *,
     since: date | None = None,
     until: date | None = None,
+    excluded: bool = True,
+    after: Place | None = None,
     limit: int = 100,
 ) -> list[Recording]:
-    """Return a device's nights with since <= evening < until, the newest first.
+    """Return nights of a device, None: of all, with since <= evening < until, newest first.
 
+    ``excluded``: those too that a person excluded. ``after``: continue behind that place.
     Raise NotFoundError when the tenant has no such device.
     """
-    key = devices.get(tenant, connection, device).id
-    query = _select().where(recordings.c.device_id == key, recordings.c.state != _WITHDRAWN)
-    if since is not None:
+    query = _select().where(_LISTED, recordings.c.tenant_id == id_of(tenant, connection))
+    if device is not None:
+        key = devices.get(tenant, connection, device).id
+        query = query.where(recordings.c.device_id == key)
+    if not excluded:
+        query = query.where(recordings.c.excluded.is_(False))
+    if since is not None:  # a night's evening is hardly a day away from its start
         query = query.where(recordings.c.evening >= since)
+        query = query.where(recordings.c.started_at >= _midnight(since) - _NEAR)
     if until is not None:
         query = query.where(recordings.c.evening < until)
-    newest_first = query.order_by(recordings.c.started_at.desc()).limit(limit)
-    return [_recording(row) for row in connection.execute(newest_first)]
+        query = query.where(recordings.c.started_at < _midnight(until) + _NEAR)
+    if after is not None:
+        query = query.where(tuple_(recordings.c.started_at, recordings.c.id) < after)
+    newest_first = query.order_by(recordings.c.started_at.desc(), recordings.c.id.desc())
+    return [_recording(row) for row in connection.execute(newest_first.limit(limit))]
 
 
 def last_evening(tenant: str, connection: Connection, device: str | None = None) -> date | None:
@@ -113,9 +148,7 @@ def last_evening(tenant: str, connection: Connection, device: str | None = None)
     Raise NotFoundError when there is no such tenant or device.
     """
     key = id_of(tenant, connection)
-    query = select(func.max(recordings.c.evening)).where(
-        recordings.c.tenant_id == key, recordings.c.state != _WITHDRAWN
-    )
+    query = select(func.max(recordings.c.evening)).where(recordings.c.tenant_id == key, _LISTED)
     if device is not None:
         known = devices.get(tenant, connection, device)
         query = query.where(recordings.c.device_id == known.id)
@@ -123,12 +156,23 @@ def last_evening(tenant: str, connection: Connection, device: str | None = None)
     return found
 
 
-def get(tenant: str, connection: Connection, key: UUID) -> Recording:
-    """Return a recording of a tenant, a withdrawn one too.
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
-    Raise NotFoundError when the tenant has none of that key.
+
+def get(
+    tenant: str, connection: Connection, key: UUID, *, to_change: bool = False
+) -> Recording:
+    """Return a recording of a tenant, a withdrawn one too; a deleted one is not found.
+
+    ``to_change``: nobody else changes it before the transaction ends. Raise NotFoundError when
+    the tenant has none of that key.
     """
-    query = _select().where(tenants.c.name == tenant, recordings.c.id == key)
+    query = _select().where(
+        tenants.c.name == tenant, recordings.c.id == key, recordings.c.deleted_at.is_(None)
+    )
+    if to_change:
+        query = query.with_for_update(of=recordings)
     row = connection.execute(query).one_or_none()
     if row is None:
         message = f"tenant {tenant!r} has no recording {key}"
@@ -175,9 +219,26 @@ def revise(connection: Connection, known: Recording, night: Night) -> bool:
 
 
 def withdraw(connection: Connection, known: Recording, replaced_by: UUID | None) -> None:
-    """Say that a recording is no night any more; its last figures stay."""
+    """Say that a recording is no night any more; its last figures stay.
+
+    The one that took it in inherits what a person made of it, and is no longer hidden where
+    this one was not.
+    """
     gone = {"state": _WITHDRAWN, "replaced_by": replaced_by, "closes_at": None}
     _update(connection, known.id, {**gone, **_revised()})
+    if replaced_by is not None and known.deleted_at is None:
+        _update(connection, replaced_by, _inherited(known))
+
+
+def _inherited(known: Recording) -> dict[str, ColumnElement[Any] | None]:
+    tags = list(known.tags)
+    return {
+        "note": func.coalesce(recordings.c.note, known.note),
+        "tags": case((recordings.c.tags == [], tags), else_=recordings.c.tags),
+        "excluded": recordings.c.excluded & known.excluded,
+        "edits": recordings.c.edits + 1,
+        "deleted_at": None,
+    }
 
 
 def _revised() -> dict[str, ColumnElement[Any]]:
@@ -224,4 +285,9 @@ def _recording(row: Row[Any]) -> Recording:
         model=row.model,
         replaced_by=row.replaced_by,
         revised_at=row.revised_at,
+        note=row.note,
+        tags=tuple(row.tags),
+        excluded=row.excluded,
+        edits=row.edits,
+        deleted_at=row.deleted_at,
     )

@@ -17,7 +17,15 @@ from companion.keeper import Kept, keep
 from companion.nights import find
 from noctis.figures import figures
 from noctis.identity import DeviceId
-from noctis.storage import devices, marks, predictions, recordings, tenants, timeline
+from noctis.storage import (
+    devices,
+    marks,
+    predictions,
+    recording_changes,
+    recordings,
+    tenants,
+    timeline,
+)
 from noctis.storage.engine import create, transaction
 from noctis.storage.errors import NotFoundError
 from noctis.storage.marks import StaleDevice
@@ -191,6 +199,43 @@ def test_late_epochs_that_bridge_two_nights_make_them_one(home: Engine) -> None:
         gone = recordings.get("home", connection, late.id)
     assert (gone.night.state, gone.replaced_by) == ("withdrawn", early.id)
     assert gone.revision == late.revision + 1
+
+
+def test_a_deleted_night_stays_hidden_as_it_grows(home: Engine) -> None:
+    first, more = asleep(0, 100, minutes=0), asleep(101, 100, minutes=50)
+    life = of(home, first, more)
+    arrive(home, life, first)
+    turn(home, life, RECEIVED)
+    [night] = nights_of(home, life)
+    with transaction(home) as connection:
+        recording_changes.delete("home", connection, night.id)
+    arrive(home, life, more)
+    turn(home, life, RECEIVED)
+    assert nights_of(home, life) == []
+    with transaction(home) as connection:
+        [hidden] = all_of(connection, life).values()
+    assert (hidden.id, hidden.night.ended_at > night.night.ended_at) == (night.id, True)
+
+
+@pytest.mark.parametrize("deleted", [0, 1])
+def test_a_night_that_takes_another_in_is_seen_where_that_one_was(
+    home: Engine, deleted: int
+) -> None:
+    parts = asleep(0, 100, minutes=0), asleep(202, 100, minutes=100)
+    bridge = asleep(101, 100, minutes=50)
+    life = of(home, *parts, bridge)
+    arrive(home, life, *parts)
+    turn(home, life, RECEIVED)
+    nights = nights_of(home, life)
+    told = {"note": "a storm", "tags": ["thunder"], "excluded": False}
+    with transaction(home) as connection:
+        recording_changes.change("home", connection, nights[1 - deleted].id, **told)
+        recording_changes.delete("home", connection, nights[deleted].id)
+    arrive(home, life, bridge)
+    turn(home, life, RECEIVED)
+    [whole] = nights_of(home, life)
+    assert whole.id == nights[0].id
+    assert (whole.note, whole.tags, whole.excluded) == ("a storm", ("thunder",), False)
 
 
 def test_a_corrected_clock_takes_epochs_out_of_a_night_which_then_are_two(home: Engine) -> None:
