@@ -21,7 +21,7 @@ from noctis.storage import accounts, census, devices, tenants
 from noctis.storage.engine import create, transaction
 from registry.manifest import night_in_training, read_manifest
 
-__all__ = ["Night", "Outcome", "play"]
+__all__ = ["Night", "Outcome", "play", "stages_of"]
 
 DEVICE: Final = DeviceId("demo", "bedroom")
 APP: Final = "phone"
@@ -57,6 +57,7 @@ class Outcome:
 def play(
     night: Night,
     platform: Platform,
+    reference: list[Stage | None],
     *,
     speed: str,
     timeout_s: float,
@@ -64,11 +65,10 @@ def play(
 ) -> Outcome:
     """Play a night through one device of a running platform and count what became of it.
 
-    Raises ConfigurationError for a night that cannot be read and ProcessError when the device
+    ``reference``: what ``stages_of`` says of the night. Raises ProcessError when the device
     fails or ``timeout_s`` passes before everything made is stored and predicted.
     """
     began = time.monotonic()
-    reference = _reference(night)
     passwords = _enrol(platform)
     log = platform.var / "device.jsonl"
     with _app(platform, passwords[1]) as witness:
@@ -93,8 +93,11 @@ def play(
     return Outcome(report, stages_by_epoch(entries, counted, len(reference)), reference)
 
 
-def _reference(night: Night) -> list[Stage | None]:
-    """Return the night's own stages, one an epoch, as the firmware's host build reads them."""
+def stages_of(night: Night) -> list[Stage | None]:
+    """Return the night's own stages, one an epoch, as the firmware's host build reads them.
+
+    Raises ConfigurationError for a night that cannot be read.
+    """
     arguments = [device_program(), *night.arguments, "--to", "csv"]
     try:
         result = subprocess.run(  # noqa: S603 - our own program, no shell

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cli.demo import Night, Outcome, play
+from cli.demo import Night, Outcome, play, stages_of
 from cli.embedded import Platform
 from cli.hypnogram import draw
 from cli.output import Json, out, print_json, progress
@@ -40,14 +40,17 @@ def demo(
     Starts a platform of its own in a temporary folder: database, broker, services. Exit code 0
     only when every epoch made was stored and predicted, and nothing was lost or doubled.
     """
+    asked = Night(night, seed, hours)
+    reference = stages_of(asked)  # before anything is started
     with _folder(var) as folder:
         platform = Platform(
             folder, api_port=free_port(), persistence=persistence, tell=progress
         )
         with platform:
             outcome = play(
-                Night(night, seed, hours),
+                asked,
                 platform,
+                reference,
                 speed=speed,
                 timeout_s=timeout,
                 tell=progress,

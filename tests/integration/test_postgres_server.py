@@ -235,7 +235,10 @@ def test_an_ordinary_user_starts_a_server_too(server_folder: Path) -> None:
     )
     try:
         usable = subprocess.run(
-            [interpreter, "-c", f"import psycopg; {probe}"], timeout=30, check=False, **run
+            [interpreter, "-c", f"import noctis, psycopg; {probe}"],
+            timeout=30,
+            check=False,
+            **run,
         )
     except OSError:
         pytest.skip("no interpreter that another user may run")
