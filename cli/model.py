@@ -11,8 +11,10 @@ from rich.table import Table
 
 from cli import model_drift, model_evaluate, model_explain, model_promote
 from cli.local import DEFAULT_VAR, Var
+from cli.model_evaluate import SHIPPED, folder_of
 from cli.output import Json, out, print_json, progress
-from inference.model import DEFAULT_FOLDER, Model
+from inference import versions
+from inference.night import NIGHT_NAME
 from noctis.errors import ConfigurationError
 from noctis.settings import Settings
 from registry.manifest import CARD, Manifest, read_manifest
@@ -31,17 +33,21 @@ Name = Annotated[str, typer.Option("--name", help="Which model.")]
 AliasOption = Annotated[Alias, typer.Option("--alias", help="Which alias.")]
 Approver = Annotated[str | None, typer.Option(help="Who answers for the switch.")]
 Reason = Annotated[str, typer.Option(help="Why, for the history.")]
-Architecture = Literal["trees", "net", "blend"]
-SHIPPED: Final = "shipped"
+Architecture = Literal["trees", "net", "blend", "night"]
 
 
 @app.command()
 def train(
     data: Annotated[Path, typer.Option(help="Folder of nights.", exists=True, file_okay=False)],
     *,
-    name: Name = DEFAULT_NAME,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Which model.", show_default="stager")
+    ] = None,
     architecture: Annotated[
-        Architecture, typer.Option(help="Trees, nets, or both; nets need the extra train-net.")
+        Architecture,
+        typer.Option(
+            help="Trees, nets, both, or nets for whole nights; nets need the extra train-net."
+        ),
     ] = "trees",
     seed: Annotated[int, typer.Option(help="Seed of folds, trees and nets.")] = 0,
     jobs: Annotated[int, typer.Option(help="Processes to use.", min=1)] = 1,
@@ -69,7 +75,7 @@ def train(
 
     order = training.Order(
         data=data,
-        name=name,
+        name=name or (NIGHT_NAME if architecture == "night" else DEFAULT_NAME),
         parameters=Parameters(seed=seed),
         architecture=architecture,
         attribution=attribution.read_text("utf-8") if attribution else "",
@@ -78,7 +84,10 @@ def train(
     manifest = training.train(order, Settings(var=var), out=folder, progress=_report)
     _tell(json, _as_json(manifest, []), f"{manifest.full_name}: {_figures(manifest)}")
     if folder is None:
-        command = f"noctis model promote {manifest.version} --approver NAME --data NIGHTS"
+        which = "" if manifest.name == DEFAULT_NAME else f" --name {manifest.name}"
+        command = (
+            f"noctis model promote {manifest.version}{which} --approver NAME --data NIGHTS"
+        )
         progress(f"it serves after: {command}")
 
 
@@ -89,9 +98,10 @@ def list_versions(
     """List the versions, their figures, and who points at them."""
     registry = Registry(Settings(var=var).models, name)
     rows = []
-    if name == DEFAULT_NAME:
+    if name in versions.SHIPPED_FOLDERS:
         serves = [] if registry.resolve() else [ALIASES[0]]
-        rows.append(_as_json(read_manifest(DEFAULT_FOLDER), [SHIPPED, *serves]))
+        shipped = read_manifest(versions.SHIPPED_FOLDERS[name])
+        rows.append(_as_json(shipped, [SHIPPED, *serves]))
     aliases = {alias: registry.resolve(alias) for alias in ALIASES}
     for version in registry.versions():
         pointing = [alias for alias, target in aliases.items() if target == version]
@@ -116,13 +126,8 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a version's card, after its files and golden vectors were checked."""
-    registry = Registry(Settings(var=var).models, name)
-    folder = DEFAULT_FOLDER
-    pointed = {str(alias): registry.resolve(alias) or SHIPPED for alias in ALIASES}
-    version = pointed.get(version, version)
-    if version != SHIPPED:
-        folder = registry.version_folder(version)
-    manifest = Model.load(folder).manifest
+    folder = folder_of(Registry(Settings(var=var).models, name), version)
+    manifest = versions.load(folder).manifest
     if json:
         print_json(manifest.model_dump(mode="json"))
         return

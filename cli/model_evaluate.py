@@ -15,7 +15,8 @@ from evaluation.datasets import Recording, find_nights, load
 from evaluation.document import document
 from evaluation.staging import by_subject, stage_nights
 from evaluation.stored import Held, hold
-from inference.model import DEFAULT_FOLDER
+from inference.night import NIGHT_NAME
+from inference.versions import SHIPPED_FOLDERS
 from noctis.errors import ConfigurationError
 from noctis.settings import Settings
 from noctis.stages import LABELS
@@ -61,6 +62,9 @@ def evaluate(
         raise ConfigurationError(
             message, hint="name a folder of nights, or a tenant with labels"
         )
+    if tenant is not None and name == NIGHT_NAME:
+        message = "revised stages are kept in the nights, not as predictions of epochs"
+        raise ConfigurationError(message, hint="evaluate it on a folder of nights with --data")
     settings = Settings(var=var)
     folder = folder_of(Registry(settings.models, name), version)
     if data is not None:
@@ -144,7 +148,9 @@ def folder_of(registry: Registry, version: str) -> Path:
     """Return the folder of a version, of an alias's, or of the shipped model."""
     if version in ALIASES:
         version = registry.resolve(version) or SHIPPED
-    return DEFAULT_FOLDER if version == SHIPPED else registry.version_folder(version)
+    if version == SHIPPED and registry.name in SHIPPED_FOLDERS:
+        return SHIPPED_FOLDERS[registry.name]
+    return registry.version_folder(version)
 
 
 def nights_of(data: Path, settings: Settings) -> list[Recording]:

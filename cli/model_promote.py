@@ -12,7 +12,7 @@ from cli.output import Json, out, print_json, progress
 from evaluation import comparison
 from evaluation.comparison import Report, Side
 from evaluation.gate import Limits
-from inference.model import Model
+from inference import versions
 from noctis.errors import ConfigurationError, ModelError
 from noctis.settings import Settings
 from registry.manifest import MANIFEST, digest_of, read_manifest
@@ -86,7 +86,7 @@ def promote(
     settings = Settings(var=var)
     registry = Registry(settings.models, name)
     folder = registry.version_folder(version)
-    Model.load(folder)
+    versions.load(folder)
     if alias != CHAMPION:
         switch = registry.promote(alias, version, approver=approver, reason=reason)
     else:

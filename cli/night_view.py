@@ -35,6 +35,7 @@ def as_json(recording: Recording, *, hypnogram: bool = False) -> dict[str, Any]:
         "revised_at": recording.revised_at.isoformat(),
         "replaced_by": None if recording.replaced_by is None else str(recording.replaced_by),
         "model": recording.model,
+        "staged_by": night.staged_by,
         "epochs": recording.epochs,
         "missing": recording.missing,
         "unstaged": recording.unstaged,

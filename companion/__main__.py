@@ -33,6 +33,7 @@ def _serve(settings: Settings) -> int:
         apps=app_link(settings, "companion"),
         kept=settings.retention,
         models=settings.models,
+        night_stager=settings.night_stager,
     )
     service = Service(
         name="companion",

@@ -6,12 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import anyio.to_thread
 import numpy as np
 import structlog
 from prometheus_client import Counter, Histogram
 
 from companion.nights import ABSENCE, find
+from companion.revision import NightStager, revised
 from companion.turns import endlessly
+from inference.night import NightModel
 from noctis.epoch import EPOCH_SECONDS
 from noctis.storage import marks, recordings, timeline
 from noctis.storage.database import Connection, Database
@@ -25,6 +28,9 @@ TURN_S: Final = 2.0
 DEADLINE_S: Final = 60.0
 TOGETHER: Final = timedelta(hours=12)
 """Marks no further apart than this are worked off in one step."""
+
+RECENT: Final = timedelta(days=7)
+"""Nights that closed without a night-stager are staged so long after, once there is one."""
 
 _MARGINS: Final = (timedelta(hours=3), timedelta(hours=14))
 _LONGEST: Final = timedelta(hours=72)
@@ -45,11 +51,18 @@ _seconds = Histogram(
 
 
 class NightKeeper:
-    """Finds the nights of some shards' devices again wherever something changed."""
+    """Finds the nights of some shards' devices again wherever something changed.
 
-    def __init__(self, database: Database, shards: frozenset[int]) -> None:
+    ``stager``: what stages closed nights anew; None: they keep their live stages.
+    """
+
+    def __init__(
+        self, database: Database, shards: frozenset[int], stager: NightStager | None = None
+    ) -> None:
         self._database = database
         self._shards = shards
+        self._stager = stager
+        self._model: NightModel | None = None
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -58,6 +71,7 @@ class NightKeeper:
     async def _turn(self) -> bool:
         """Work off one step of each marked device; tell whether one has more."""
         now = datetime.now(UTC)
+        await self._look(now)
         await self._database.call(lambda it: marks.note_closing(it, now))
         while await self._database.call(
             lambda it: marks.note_moved(it, now), within_s=DEADLINE_S
@@ -66,10 +80,20 @@ class NightKeeper:
         stale = await self._database.call(lambda it: marks.stale_devices(it, self._shards))
         return any([await self._keep(device) for device in stale])
 
+    async def _look(self, now: datetime) -> None:
+        """Look which night-stager is to be used; another one sees to what was left undone."""
+        if self._stager is None:
+            return
+        model = await anyio.to_thread.run_sync(self._stager.look)
+        if model is not None and model is not self._model:
+            await self._database.call(lambda it: marks.note_unrevised(it, now - RECENT))
+        self._model = model
+
     async def _keep(self, device: StaleDevice) -> bool:
         with _seconds.time():
             kept = await self._database.call(
-                lambda it: keep(it, device, datetime.now(UTC)), within_s=DEADLINE_S
+                lambda it: keep(it, device, datetime.now(UTC), self._model),
+                within_s=DEADLINE_S,
             )
         for change in kept.changes:
             _changes.labels(change).inc()
@@ -89,8 +113,13 @@ class Kept:
     is_more: bool = False
 
 
-def keep(connection: Connection, device: StaleDevice, now: datetime) -> Kept:
-    """Work off a device's oldest marks in the caller's transaction."""
+def keep(
+    connection: Connection, device: StaleDevice, now: datetime, model: NightModel | None = None
+) -> Kept:
+    """Work off a device's oldest marks in the caller's transaction.
+
+    ``model``: what stages nights that are closed.
+    """
     waiting = marks.of_device(connection, device.id)
     if not waiting:
         return Kept()
@@ -102,7 +131,7 @@ def keep(connection: Connection, device: StaleDevice, now: datetime) -> Kept:
     until = max([until, *(it.night.ended_at for it in known)])
     epochs, since, until = _surroundings(connection, device.id, since, until)
     found = [
-        night
+        revised(connection, device.id, night, model)
         for night in find(epochs, ZoneInfo(device.time_zone), now)
         if night.started_at <= until and night.ended_at >= since
     ]

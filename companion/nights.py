@@ -23,11 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noctis.epoch import EPOCH_SECONDS
+from noctis.features import FEATURES
 from noctis.hypnogram import MISSING, OUT_OF_BED, UNSTAGED, Hypnogram
 from noctis.storage.recordings import Night
-from noctis.storage.timeline import NO_STAGE, Timeline, moment
+from noctis.storage.timeline import NO_STAGE, Codes, Timeline, moment
 
-__all__ = ["ABSENCE", "evening_of", "find"]
+__all__ = ["ABSENCE", "evening_of", "find", "rows_of"]
 
 FLICKER: Final = timedelta(minutes=2)
 VISIT: Final = timedelta(minutes=5)
@@ -40,6 +41,8 @@ QUIET: Final = timedelta(minutes=15)
 _SECOND: Final = 1_000_000
 _EPOCH: Final = EPOCH_SECONDS * _SECOND
 _DAY: Final = timedelta(days=1)
+_ZERO: Final = datetime.fromtimestamp(0, UTC)
+_ABSENT: Final = np.array([*(feature.missing for feature in FEATURES), 0], np.int16)
 
 
 def find(timeline: Timeline, zone: ZoneInfo, now: datetime) -> list[Night]:
@@ -58,6 +61,19 @@ def evening_of(start: datetime, zone: ZoneInfo) -> date:
     """Return the date of a night that begins at ``start``: days go from noon to noon."""
     local = start.astimezone(zone)
     return local.date() if local.hour >= 12 else local.date() - _DAY  # noqa: PLR2004 - noon
+
+
+def rows_of(night: Night, epochs: Codes) -> NDArray[np.int16]:
+    """Return what stands at each place of a night's hypnogram, shape (n, 16).
+
+    ``epochs``: those from its start to its end. A place without one holds missing codes.
+    """
+    rows = np.tile(_ABSENT, (len(night.hypnogram), 1))
+    first = _us(night.started_at - _ZERO)
+    taken, shown = np.unique(_places(epochs.start, first), return_index=True)
+    inside = taken < len(rows)
+    rows[taken[inside]] = epochs.rows[shown[inside]]
+    return rows
 
 
 def _in_visits(starts: NDArray[np.int64]) -> NDArray[np.int64]:

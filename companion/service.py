@@ -12,6 +12,7 @@ from companion.keeper import NightKeeper
 from companion.listening import Ear, filters
 from companion.reports import Reports
 from companion.retention import Retention
+from companion.revision import NightStager
 from companion.rollups import Rollups
 from noctis.mqtt import Link, Message, Session
 from noctis.replica import device_link
@@ -53,6 +54,7 @@ class Companion:
         models: Path,
         apps: Link | None = None,
         kept: timedelta = KEPT,
+        night_stager: bool = True,
     ) -> None:
         reports = Reports(database)
         self.session = Session(link, subscriptions=filters(shards), handler=self._hear)
@@ -60,7 +62,7 @@ class Companion:
         commands = Commands(database, self.session, shards)
         self._ear = Ear(commands, reports)
         self._parts: tuple[Part, ...] = (
-            NightKeeper(database, shards),
+            NightKeeper(database, shards, NightStager(models) if night_stager else None),
             Rollups(database),
             Retention(database, shards, kept=kept),
             Drift(database, models, shards),

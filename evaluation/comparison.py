@@ -2,8 +2,9 @@
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,8 +16,10 @@ from evaluation.document import document
 from evaluation.figures import Tally
 from evaluation.gate import Decision, Limits, decide
 from evaluation.staging import by_subject, stage_nights
-from inference.context import night_sessions
+from inference import versions
+from inference.context import Rows, night_sessions
 from inference.model import Model
+from inference.night import NightModel, codes_of
 from inference.stage import is_stageable
 from noctis.errors import ModelError
 from registry.manifest import MANIFEST, Manifest, Night, digest_of, read_manifest
@@ -93,7 +96,7 @@ def compare(
     for folder, manifest in zip((candidate, baseline), manifests, strict=True):
         tallies = by_subject(kept, stage_nights(folder, kept, jobs=jobs, progress=progress))
         sides.append((folder, manifest, tallies))
-    ratio = latency_ratio(Model.load(candidate), Model.load(baseline), kept)
+    ratio = latency_ratio(versions.load(candidate), versions.load(baseline), kept)
     decision = decide(sides[0][2], sides[1][2], latency_ratio=ratio, limits=limits)
     return Report(
         made_at=datetime.now(UTC).replace(microsecond=0),
@@ -129,11 +132,16 @@ def left_out(
     return [known.get(it.night.subject) for it in recordings]
 
 
-def latency_ratio(candidate: Model, baseline: Model, recordings: Sequence[Recording]) -> float:
-    """Return how many times the other's time the candidate takes for an epoch, one at a time.
+def latency_ratio(
+    candidate: Model | NightModel,
+    baseline: Model | NightModel,
+    recordings: Sequence[Recording],
+) -> float:
+    """Return how many times the other's time the candidate takes for what it is asked at once.
 
-    Processor time, median over epochs spread over the nights; the models take turns, and so
-    does who comes first and finds the caches cold.
+    That is an epoch, or a whole night of a model of nights. Processor time, median over epochs
+    spread over the nights; the models take turns, and so does who comes first and finds the
+    caches cold.
     """
     places = [
         (it.rows, at)
@@ -146,13 +154,20 @@ def latency_ratio(candidate: Model, baseline: Model, recordings: Sequence[Record
     chosen = [places[at] for at in np.linspace(0, len(places) - 1, TIMED).astype(int)]
     taken = np.empty((len(chosen), 2))
     for turn, (row, (rows, at)) in enumerate(zip(taken, chosen, strict=True)):
-        session = night_sessions(rows, [at])
+        asked = [_question(model, rows, at) for model in (candidate, baseline)]
         for side in (turn % 2, 1 - turn % 2):
             begin = time.thread_time()
-            (candidate, baseline)[side].predict(session)
+            asked[side]()
             row[side] = time.thread_time() - begin
     ours, theirs = np.median(taken[len(taken) // 10 :], axis=0)
     return round(float(ours / theirs), 2)
+
+
+def _question(model: Model | NightModel, rows: Rows, at: int) -> Callable[[], object]:
+    """Return what asks a model for an epoch, or for the night that it is in."""
+    if isinstance(model, NightModel):
+        return partial(model.predict, codes_of(rows)[1])
+    return partial(model.predict, night_sessions(rows, [at]))
 
 
 def read_report(path: Path) -> Report:

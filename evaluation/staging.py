@@ -1,48 +1,38 @@
-"""A night through the live worker's own context and model, without broker and database."""
+"""A night through the code that serves: the live worker's, or that for whole nights.
+
+Neither broker nor database is needed.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 import joblib  # type: ignore[import-untyped]
-import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.datasets import Progress, Recording
-from evaluation.figures import NO_STAGE, Tally, tally, total
+from evaluation.figures import Tally, tally, total
+from inference import versions
 from inference.context import Context, Moment, Rows
 from inference.model import Model
+from inference.night import NightModel, Staging, stage_whole_night
 from inference.stage import is_stageable, judge
 from noctis.epoch import EPOCH_SECONDS
-from noctis.stages import COUNT
 
 __all__ = ["Staging", "by_subject", "stage_night", "stage_nights"]
 
 BATCH: Final = 64
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Staging:
-    """What a model says of a night's n epochs, as a worker would have published it.
+def stage_night(model: Model | NightModel, rows: Rows) -> Staging:
+    """Return the stages of a night's rows, shape (n, 16), as the platform makes them.
 
-    ``stages``: int8 (n,), NO_STAGE where it says null. ``probabilities``: float32 (n, 4), NaN
-    there.
+    Of a live model one epoch after the other, each seeing its past alone; of a model of whole
+    nights as the companion revises a night. Empty bed and poor quality get no stage.
     """
-
-    stages: NDArray[np.int8]
-    probabilities: NDArray[np.float32]
-
-
-def stage_night(model: Model, rows: Rows) -> Staging:
-    """Return the stages of a night's rows, shape (n, 16), one epoch after the other.
-
-    Each sees its past alone. Empty bed and poor quality get no stage, as live.
-    """
-    staging = Staging(
-        np.full(len(rows), NO_STAGE, np.int8), np.full((len(rows), COUNT), np.nan, np.float32)
-    )
+    if isinstance(model, NightModel):
+        return stage_whole_night(model, rows)
+    staging = Staging.blank(len(rows))
     context = Context()
     for begin in range(0, len(rows), BATCH):
         questions = []
@@ -76,7 +66,7 @@ def stage_nights(
     return tallies
 
 
-_loaded = lru_cache(maxsize=2)(Model.load)  # once a process, not once a night
+_loaded = lru_cache(maxsize=2)(versions.load)  # once a process, not once a night
 
 
 def _tally(folder: Path, recording: Recording) -> Tally:

@@ -15,12 +15,22 @@ from inference.features import COUNT as FEATURE_COUNT
 from inference.features import NAMES as FEATURE_NAMES
 from inference.features import features
 from inference.graph import Graph
+from inference.night_tracks import NAMES as NIGHT_NAMES
 from inference.tracks import COUNT as TRACK_COUNT
 from inference.tracks import NAMES as TRACK_NAMES
 from inference.tracks import WINDOW, tracks
 from registry.manifest import Manifest, Part, Recipe
 
-__all__ = ["Architecture", "Batch", "Blend", "Net", "Trees", "architecture_of", "signature"]
+__all__ = [
+    "Architecture",
+    "Batch",
+    "Blend",
+    "Net",
+    "Trees",
+    "architecture_of",
+    "mixed",
+    "signature",
+]
 
 Sessions = Sequence[NDArray[np.int16]]
 Probabilities = NDArray[np.float32]
@@ -84,28 +94,36 @@ class Net:
 class Blend:
     """Parts weighted as logarithms, divided by a power of the prior, softened by a temperature.
 
-    With part k's probabilities p_k, a stage's share is in proportion to
-    ``exp((sum of w_k log p_k - prior_power log prior) / temperature)``.
+    See ``mixed``.
     """
 
     def __init__(self, parts: Sequence[Architecture], recipe: Recipe) -> None:
         self._parts = parts
-        self._weights = [part.weight for part in recipe.parts] or [1.0]
-        self._lift = recipe.prior_power * np.log(recipe.prior or 1.0)
-        self._temperature = recipe.temperature
+        self._recipe = recipe
 
     def probabilities(self, batch: Batch) -> Probabilities:
         """See Architecture."""
-        votes = [
-            weight * np.log(np.maximum(part.probabilities(batch), LEAST), dtype=np.float64)
-            for part, weight in zip(self._parts, self._weights, strict=True)
-        ]
-        scores = (sum(votes[1:], votes[0]) - self._lift) / self._temperature
-        shares = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
+        return mixed([part.probabilities(batch) for part in self._parts], self._recipe)
 
 
-_READS: Final = {"trees": FEATURE_NAMES, "net": TRACK_NAMES}
+def mixed(opinions: Sequence[Probabilities], recipe: Recipe) -> Probabilities:
+    """Return the probabilities, shape (n, 4), that a recipe makes of its parts' ``opinions``.
+
+    With part k's probabilities p_k, a stage's share is in proportion to
+    ``exp((sum of w_k log p_k - prior_power log prior) / temperature)``.
+    """
+    weights = [part.weight for part in recipe.parts] or [1.0]
+    votes = [
+        weight * np.log(np.maximum(opinion, LEAST), dtype=np.float64)
+        for opinion, weight in zip(opinions, weights, strict=True)
+    ]
+    lift = recipe.prior_power * np.log(recipe.prior or 1.0)
+    scores = (sum(votes[1:], votes[0]) - lift) / recipe.temperature
+    shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
+
+
+_READS: Final = {"trees": FEATURE_NAMES, "net": TRACK_NAMES, "night": NIGHT_NAMES}
 _KINDS: Final[Mapping[str, type[Trees] | type[Net]]] = {"trees": Trees, "net": Net}
 
 

@@ -14,7 +14,7 @@ from noctis.errors import ModelError
 from noctis.stages import LABELS
 from registry.manifest import Golden, Manifest, golden_in, read_version
 
-__all__ = ["DEFAULT_FOLDER", "Model"]
+__all__ = ["DEFAULT_FOLDER", "Model", "check_classes", "check_probabilities"]
 
 DEFAULT_FOLDER: Final = Path(__file__).parent / "default"
 _RETRAIN: Final = "train the model with this version of Noctis: noctis model train"
@@ -68,10 +68,18 @@ class Model:
         return self._architecture.probabilities(batch)
 
 
-def _check_signature(manifest: Manifest) -> None:
+def check_classes(manifest: Manifest) -> None:
+    """Raise ModelError where a model tells other stages apart than Noctis."""
     if manifest.classes != LABELS:
         message = f"{manifest.full_name} tells {', '.join(manifest.classes)} apart"
         raise ModelError(message, hint=f"Noctis needs {', '.join(LABELS)} in this order")
+
+
+def _check_signature(manifest: Manifest) -> None:
+    check_classes(manifest)
+    if manifest.architecture == "night":
+        message = f"{manifest.full_name} stages whole nights that are over, no live epochs"
+        raise ModelError(message, hint="name a model of another architecture")
     meant = signature(manifest.parts)
     if manifest.features != meant:
         other = sorted(set(manifest.features) ^ set(meant)) or ["their order"]
@@ -84,9 +92,14 @@ def _check_golden(model: Model, golden: Golden) -> None:
     batch = Batch(night_sessions(rows, golden.rows))
     if golden.features is not None:
         _check_features(model, batch.features, _table(golden.features))
-    difference = np.abs(model.judge(batch) - _table(golden.probabilities)).max()
+    check_probabilities(model.full_name, golden, model.judge(batch))
+
+
+def check_probabilities(model: str, golden: Golden, made: NDArray[np.float32]) -> None:
+    """Raise ModelError where the golden rows' probabilities, (k, 4), are not what was made."""
+    difference = np.abs(made - _table(golden.probabilities)).max()
     if not difference <= _PROBABILITY_TOLERANCE:
-        message = f"{model.full_name} misses its golden vectors by {difference:.2g}"
+        message = f"{model} misses its golden vectors by {difference:.2g}"
         raise ModelError(message, hint=_RETRAIN)
 
 

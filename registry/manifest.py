@@ -84,7 +84,7 @@ class Figures(_Record):
 class Part(_Record):
     """One graph of a model: what it reads (by its kind), its file, its weight in a blend."""
 
-    kind: Literal["trees", "net"]
+    kind: Literal["trees", "net", "night"]
     file: str
     weight: float = Field(1.0, gt=0)
 
@@ -111,8 +111,9 @@ class Recipe(_Record):
 class Manifest(_Record):
     """The identity card of one version of a model.
 
-    ``architecture`` is ``blend`` for several parts, which the recipe lists; else the kind of
-    the only part, in ``model.onnx`` where the recipe lists none.
+    ``architecture`` is ``blend`` for several parts, which the recipe lists; ``night`` for a
+    model of whole nights (``inference.night``), of one part or several; else the kind of the
+    only part, in ``model.onnx`` where the recipe lists none.
     """
 
     schema_version: int = 1
@@ -130,13 +131,17 @@ class Manifest(_Record):
     figures: Figures
     nights: tuple[Night, ...]
     libraries: dict[str, str]
-    architecture: Literal["trees", "net", "blend"] = "trees"
+    architecture: Literal["trees", "net", "blend", "night"] = "trees"
     recipe: Recipe = Recipe()
 
     @model_validator(mode="after")
     def _check_parts(self) -> Self:
         kinds = [part.kind for part in self.parts]
-        if not kinds or (self.architecture != "blend" and kinds != [self.architecture]):
+        is_one = len(kinds) == 1 or self.architecture == "night"
+        is_right = is_one and set(kinds) == {self.architecture}
+        if self.architecture == "blend":
+            is_right = bool(kinds) and "night" not in kinds
+        if not is_right:
             message = f"the recipe of a {self.architecture} lists the parts {kinds}"
             raise ValueError(message)
         return self

@@ -12,7 +12,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from inference.architectures import signature
 from inference.model import DEFAULT_FOLDER, Model
+from inference.night import NIGHT_NAME, NightModel
+from inference.night_tracks import COUNT as NIGHT_TRACKS
 from registry.manifest import (
+    ARTEFACT,
     GOLDEN,
     MANIFEST,
     Golden,
@@ -20,7 +23,7 @@ from registry.manifest import (
     Recipe,
     read_manifest,
 )
-from training.golden import golden_of
+from training.golden import golden_of, night_golden_of
 
 OPSET = 17
 
@@ -71,7 +74,20 @@ def write_model(
 ) -> Manifest:
     """Write a whole model, golden vectors included, into a new folder."""
     manifest = manifest_of(version, architecture=architecture, recipe=recipe or Recipe())
-    golden = golden_of(Model(manifest, graphs)).model_dump_json().encode()
+    return _write(folder, manifest, graphs, golden_of(Model(manifest, graphs)))
+
+
+def write_night_model(folder: Path, version: str, *, seed: int = 0) -> Manifest:
+    """Write a whole model of nights, of random weights, into a new folder."""
+    graphs = {ARTEFACT: graph_of((NIGHT_TRACKS,), seed=seed)}
+    manifest = manifest_of(version, name=NIGHT_NAME, architecture="night")
+    return _write(folder, manifest, graphs, night_golden_of(NightModel(manifest, graphs)))
+
+
+def _write(
+    folder: Path, manifest: Manifest, graphs: Mapping[str, bytes], vectors: Golden
+) -> Manifest:
+    golden = vectors.model_dump_json().encode()
     contents = {**graphs, GOLDEN: golden}
     files = {name: sha256(content).hexdigest() for name, content in contents.items()}
     manifest = manifest.model_copy(update={"files": files})

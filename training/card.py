@@ -23,16 +23,22 @@ _LIMITS: Final = """\
   well.
 - **Who**: few sleepers, without known sleep disorders where the data's authors say so. Expect
   less with apnoea, arrhythmia, beta blockers, a pacemaker, children, or two in the bed.
-- **Causal**: a stage rests on the past alone, and on at most the last 8 hours. The first
-  minutes of a session are the least certain.
+- {sight}
 - Light is N1 and N2 together; deep is N3. This is no medical device.
 """
 
+_CAUSAL: Final = """\
+**Causal**: a stage rests on the past alone, and on at most the last 8 hours. The first
+  minutes of a session are the least certain."""
+_WHOLE: Final = """\
+**Not for live stages**: it looks both ways and needs the whole night. It makes the revised
+  hypnogram of a night that is over."""
 
 _KINDS: Final = {
     "trees": "Gradient-boosted trees",
     "net": "Causal nets",
     "blend": "Gradient-boosted trees and causal nets",
+    "night": "Nets that look both ways",
 }
 
 
@@ -49,13 +55,15 @@ def write_card(
     figures = manifest.figures
     low, high = figures.kappa_interval
     f1_low, f1_high = figures.macro_f1_interval
+    is_whole = manifest.architecture == "night"
+    reads = "tracks of the whole night" if is_whole else "causal features of the session so far"
     stages = " · ".join(f"{label} {figures.stage_f1[label]:.2f}" for label in LABELS)
     return f"""\
 # {manifest.full_name}
 
 Four sleep stages (wake, light, deep, REM) for each 30 s epoch, from heart rate and motion.
 {_KINDS[manifest.architecture]}, {artefact_bytes / 1e6:.2f} MB of ONNX, {len(manifest.features)}
-causal features of the session so far.
+{reads}.
 
 ## Figures
 
@@ -71,9 +79,9 @@ subjects.
 
 F1 by stage: {stages}. The model was then fitted on all nights.
 
-{_conditions(report)}{attribution.strip() or _UNATTRIBUTED}
+{_conditions(report, is_chosen=not is_whole)}{attribution.strip() or _UNATTRIBUTED}
 
-{_LIMITS}
+{_LIMITS.format(sight=_WHOLE if is_whole else _CAUSAL)}
 ## Repeat it
 
     noctis model train --data DIR --architecture {manifest.architecture} --seed {manifest.seed}
@@ -83,7 +91,7 @@ the parameters and the libraries' versions.
 """
 
 
-def _conditions(report: Mapping[str, Any] | None) -> str:
+def _conditions(report: Mapping[str, Any] | None, *, is_chosen: bool) -> str:
     """Return a table of the figures under each condition, and what the calibration did."""
     if report is None:
         return ""
@@ -92,14 +100,19 @@ def _conditions(report: Mapping[str, Any] | None) -> str:
         f"{it['kappa_interval'][1]:.3f} | {it['macro_f1']:.3f} |"
         for name, it in {**report["parts"], **report["conditions"]}.items()
     ]
+    chosen = (
+        "How much each part\ncounts, the lift of rare stages and the temperature were chosen "
+        "inside each fold."
+        if is_chosen
+        else "No part,\nlift or temperature was chosen by figures."
+    )
     before, after = report["calibration"]["before"], report["calibration"]["after"]
     return f"""\
 | | kappa | 95 % | macro-F1 |
 |---|---|---|---|
 {chr(10).join(lines)}
 
-Expected calibration error {before:.3f}, after the temperature {after:.3f}. How much each part
-counts, the lift of rare stages and the temperature were chosen inside each fold. Each subject's
-figures: `report.json`.
+Expected calibration error {before:.3f}, after the temperature {after:.3f}. {chosen} Each
+subject's figures: `report.json`.
 
 """

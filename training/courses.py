@@ -25,9 +25,9 @@ class Course:
     stages: NDArray[np.int8]
 
 
-def motion_tracks() -> list[int]:
+def motion_tracks(names: Sequence[str] = NAMES) -> list[int]:
     """Return the columns of the tracks that rest on the accelerometer."""
-    return [i for i, name in enumerate(NAMES) if name.startswith(_MOTION)]
+    return [i for i, name in enumerate(names) if name.startswith(_MOTION)]
 
 
 def night_tracks(rows: Rows) -> NDArray[np.float32]:

@@ -13,8 +13,10 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from evaluation.datasets import Recording
+from inference import versions
 from inference.architectures import signature
 from inference.model import Model
+from inference.night import NightModel
 from noctis.features import COUNT
 from noctis.stages import LABELS
 from registry.fingerprint import FINGERPRINT, Fingerprint, of_training
@@ -24,13 +26,14 @@ from registry.manifest import (
     GOLDEN,
     MANIFEST,
     Figures,
+    Golden,
     Manifest,
     Night,
     Part,
     Recipe,
 )
 from training.card import write_card
-from training.golden import golden_of
+from training.golden import golden_of, night_golden_of
 
 __all__ = ["REPORT", "Product", "build", "fingerprint_of"]
 
@@ -50,7 +53,7 @@ class Product:
     figures: Figures
     seed: int
     parameters: Mapping[str, float | int | str]
-    architecture: Literal["trees", "net", "blend"] = "trees"
+    architecture: Literal["trees", "net", "blend", "night"] = "trees"
     recipe: Recipe = field(default_factory=Recipe)
     report: Mapping[str, Any] | None = None
     libraries: tuple[str, ...] = ()
@@ -73,7 +76,7 @@ def build(
     size = sum(map(len, product.graphs.values()))
     contents = {
         **product.graphs,
-        GOLDEN: golden_of(Model(manifest, product.graphs)).model_dump_json().encode(),
+        GOLDEN: _golden(manifest, product.graphs).model_dump_json().encode(),
         CARD: write_card(manifest, size, attribution, product.report).encode(),
         FINGERPRINT: fingerprint_of(recordings, product.figures).as_json(),
     }
@@ -84,8 +87,14 @@ def build(
     contents[MANIFEST] = (manifest.model_dump_json(indent=1) + "\n").encode()
     for file, content in contents.items():
         (folder / file).write_bytes(content)
-    Model.load(folder)
+    versions.load(folder)
     return manifest
+
+
+def _golden(manifest: Manifest, graphs: Mapping[str, bytes]) -> Golden:
+    if manifest.architecture == "night":
+        return night_golden_of(NightModel(manifest, graphs))
+    return golden_of(Model(manifest, graphs))
 
 
 def _manifest(

@@ -7,10 +7,11 @@ import numpy as np
 from inference.architectures import Batch, Sessions
 from inference.context import Rows, night_sessions
 from inference.model import Model
+from inference.night import NightModel, codes_of
 from noctis.features import COUNT, FEATURES, quantise
 from registry.manifest import Golden
 
-__all__ = ["golden_of", "made_up_night"]
+__all__ = ["golden_of", "made_up_night", "night_golden_of"]
 
 EPOCHS: Final = 240
 EVERY: Final = 20
@@ -45,6 +46,19 @@ def golden_of(model: Model) -> Golden:
         rows=at,
         features=_features(sessions) if model.manifest.has_trees else None,
         probabilities=model.predict(sessions).tolist(),
+    )
+
+
+def night_golden_of(model: NightModel) -> Golden:
+    """Return the vectors of a model of whole nights that is right."""
+    rows = made_up_night(EPOCHS, seed=7)
+    at = [*range(0, EPOCHS, EVERY), EPOCHS - 1]
+    part, codes = codes_of(rows)
+    return Golden(
+        codes=rows[:, :COUNT].tolist(),
+        in_bed=(rows[:, COUNT] == 1).tolist(),
+        rows=at,
+        probabilities=model.predict(codes)[np.array(at) - part.start].tolist(),
     )
 
 

@@ -20,14 +20,14 @@ from noctis.stages import COUNT
 from training.nets import LAYERS, Net
 from training.scaling import BOUND
 
-__all__ = ["to_graph"]
+__all__ = ["Sketch", "array_of", "gelu", "graph_of", "to_graph", "units_of"]
 
 OPSET: Final = 17
 IR: Final = 8
 EPSILON: Final = 1e-5  # torch's LayerNorm has it
 
 
-class _Sketch:
+class Sketch:
     """Nodes and constants as they come, each named by its output."""
 
     def __init__(self) -> None:
@@ -59,14 +59,19 @@ def to_graph(nets: Sequence[Net]) -> bytes:
 
     The nets are those of one training: of one width, and with one scaling of their inputs.
     """
-    sketch = _Sketch()
-    here = _inputs(sketch, nets)
+    sketch = Sketch()
+    here = units_of(sketch, nets)
     past = _layers(sketch, nets, here)
     _outputs(sketch, nets, here, past)
+    return graph_of(sketch, "tracks", [None, WINDOW, TRACKS])
+
+
+def graph_of(sketch: Sketch, name: str, shape: list[int | None]) -> bytes:
+    """Return a finished sketch as ONNX: ``name`` of this shape to ``probabilities`` (n, 4)."""
     graph = helper.make_graph(
         sketch.nodes,
         "nets",
-        [helper.make_tensor_value_info("tracks", TensorProto.FLOAT, [None, WINDOW, TRACKS])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, COUNT])],
         sketch.constants,
     )
@@ -76,40 +81,40 @@ def to_graph(nets: Sequence[Net]) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def _inputs(sketch: _Sketch, nets: Sequence[Net]) -> str:
-    """Name the nets' units at each row, shape (n, nets * width, WINDOW)."""
+def units_of(sketch: Sketch, nets: Sequence[Net]) -> str:
+    """Name the nets' units at each row of ``tracks``, shape (n, nets * width, rows)."""
     scaling, width = nets[0].scaling, len(nets[0].norm.weight)
     sketch.add("IsNaN", "unknown", "tracks")
     sketch.add("Where", "known", "unknown", scaling.centre, "tracks")
     sketch.add("Sub", "centred", "known", scaling.centre)
     sketch.add("Mul", "scaled", "centred", scaling.factor)
     sketch.add("Clip", "bounded", "scaled", np.float32(-BOUND), np.float32(BOUND))
-    weights = np.concatenate([_array(net.inputs.weight).T for net in nets], axis=1)
-    biases = np.concatenate([_array(net.inputs.bias) for net in nets])
+    weights = np.concatenate([array_of(net.inputs.weight).T for net in nets], axis=1)
+    biases = np.concatenate([array_of(net.inputs.bias) for net in nets])
     sketch.add("MatMul", "weighted", "bounded", weights)
     sketch.add("Add", "units", "weighted", biases)
     sketch.add("Reshape", "apart", "units", np.array([0, 0, len(nets), width]))
     one = np.ones(width, np.float32)
     sketch.add("LayerNormalization", "normal", "apart", one, axis=-1, epsilon=EPSILON)
-    stretch = np.stack([_array(net.norm.weight) for net in nets])
-    shift = np.stack([_array(net.norm.bias) for net in nets])
+    stretch = np.stack([array_of(net.norm.weight) for net in nets])
+    shift = np.stack([array_of(net.norm.bias) for net in nets])
     sketch.add("Mul", "stretched", "normal", stretch)
     sketch.add("Add", "shifted", "stretched", shift)
     sketch.add("Reshape", "together", "shifted", np.array([0, 0, len(nets) * width]))
     sketch.add("Transpose", "turned", "together", perm=[0, 2, 1])
-    return _gelu(sketch, "here", "turned")
+    return gelu(sketch, "here", "turned")
 
 
-def _layers(sketch: _Sketch, nets: Sequence[Net], here: str) -> str:
+def _layers(sketch: Sketch, nets: Sequence[Net], here: str) -> str:
     """Name the nets' units after all layers, shape (n, nets * width, 1)."""
     past = here
     for layer in range(LAYERS):
         # torch: (tap, in, out); ONNX: (out, in, tap), the nets as groups.
-        taps = np.concatenate([_array(net.taps[layer]).transpose(2, 1, 0) for net in nets])
-        bias = np.concatenate([_array(net.bias[layer]) for net in nets])
+        taps = np.concatenate([array_of(net.taps[layer]).transpose(2, 1, 0) for net in nets])
+        bias = np.concatenate([array_of(net.bias[layer]) for net in nets])
         name = f"layer{layer}"
         sketch.add("Conv", f"{name}.sum", past, taps, bias, group=len(nets), strides=[2])
-        made = _gelu(sketch, f"{name}.made", f"{name}.sum")
+        made = gelu(sketch, f"{name}.made", f"{name}.sum")
         # Of each three rows the last, which is the next three's first.
         begin, end, axis, step = ([it] for it in (2, WINDOW, 2, 2))
         kept = sketch.add("Slice", f"{name}.kept", past, begin, end, axis, step)
@@ -117,15 +122,15 @@ def _layers(sketch: _Sketch, nets: Sequence[Net], here: str) -> str:
     return past
 
 
-def _outputs(sketch: _Sketch, nets: Sequence[Net], here: str, past: str) -> None:
+def _outputs(sketch: Sketch, nets: Sequence[Net], here: str, past: str) -> None:
     width = len(nets[0].norm.weight)
     apart = np.array([0, len(nets), 1, width])
     sketch.add("Gather", "last", here, np.array(WINDOW - 1), axis=2)
     sketch.add("Reshape", "last.apart", "last", apart)
     sketch.add("Reshape", "past.apart", past, apart)
     sketch.add("Concat", "seen", "past.apart", "last.apart", axis=3)
-    weights = np.stack([_array(net.outputs.weight).T for net in nets])
-    biases = np.stack([_array(net.outputs.bias)[None] for net in nets])
+    weights = np.stack([array_of(net.outputs.weight).T for net in nets])
+    biases = np.stack([array_of(net.outputs.bias)[None] for net in nets])
     sketch.add("MatMul", "votes", "seen", weights)
     sketch.add("Add", "logits", "votes", biases)
     sketch.add("LogSoftmax", "logarithms", "logits", axis=3)
@@ -133,7 +138,8 @@ def _outputs(sketch: _Sketch, nets: Sequence[Net], here: str, past: str) -> None
     sketch.add("Softmax", "probabilities", "mean", axis=1)
 
 
-def _gelu(sketch: _Sketch, output: str, name: str) -> str:
+def gelu(sketch: Sketch, output: str, name: str) -> str:
+    """Name the Gaussian error linear units of what ``name`` names."""
     # In this form the runtime makes one step of the five.
     sketch.add("Div", f"{output}.root", name, np.float32(2**0.5))
     sketch.add("Erf", f"{output}.erf", f"{output}.root")
@@ -142,6 +148,7 @@ def _gelu(sketch: _Sketch, output: str, name: str) -> str:
     return sketch.add("Mul", output, f"{output}.double", np.float32(0.5))
 
 
-def _array(values: Tensor) -> NDArray[np.float32]:
+def array_of(values: Tensor) -> NDArray[np.float32]:
+    """Return a parameter of a net as an array."""
     array: NDArray[np.float32] = values.detach().numpy()
     return array

@@ -9,7 +9,7 @@ out and noise upon them: there are few sleepers, and a net remembers them otherw
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 import torch
@@ -54,7 +54,19 @@ class NetParameters:
 
 
 class Net(nn.Module):  # type: ignore[misc]
-    """The net with the scaling of its inputs; ``probabilities`` is what it is for."""
+    """The net with the scaling of its inputs; ``probabilities`` is what it is for.
+
+    ``reach``: the epochs before and behind the one to stage that it sees. ``carried``: the
+    tap of each layer that lies where the epoch does, whose input is added to what it makes.
+    """
+
+    reach: ClassVar[tuple[int, int]] = (REACH, 0)
+    carried: ClassVar[int] = 2
+
+    @staticmethod
+    def motion() -> list[int]:
+        """Return the columns of the inputs that rest on the accelerometer."""
+        return motion_tracks()
 
     def __init__(self, scaling: Scaling, parameters: NetParameters) -> None:
         super().__init__()
@@ -70,7 +82,8 @@ class Net(nn.Module):  # type: ignore[misc]
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the stages' logits, shape (n, nights, 4), of inputs (n, nights, C)."""
         size, nights, _ = inputs.shape
-        padded = functional.pad(inputs, (0, 0, 0, 0, REACH, 0)).flatten(0, 1)
+        before, behind = self.reach
+        padded = functional.pad(inputs, (0, 0, 0, 0, before, behind)).flatten(0, 1)
         here = self._thinned(functional.gelu(self.norm(self.inputs(padded))), nights)
         past = here
         for layer in range(LAYERS):
@@ -78,8 +91,9 @@ class Net(nn.Module):  # type: ignore[misc]
             kept = len(past) - 2 * step
             taps = [past[k * step : k * step + kept] @ self.taps[layer, k] for k in range(3)]
             summed = taps[0] + taps[1] + taps[2] + self.bias[layer]
-            past = past[2 * step :] + self._thinned(functional.gelu(summed), nights)
-        seen = torch.cat((past, here[REACH * nights :]), dim=1)
+            own = past[self.carried * step : self.carried * step + kept]
+            past = own + self._thinned(functional.gelu(summed), nights)
+        seen = torch.cat((past, here[before * nights : (before + size) * nights]), dim=1)
         logits: Tensor = self.outputs(seen).unflatten(0, (size, nights))
         return logits
 
@@ -107,14 +121,16 @@ def mean_of(nets: Sequence[Net], tracks: NDArray[np.float32]) -> NDArray[np.floa
     return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
-def fit_net(nights: Sequence[Variants], parameters: NetParameters, *, seed: int) -> Net:
+def fit_net(
+    nights: Sequence[Variants], parameters: NetParameters, *, seed: int, kind: type[Net] = Net
+) -> Net:
     """Return a net that has learnt the nights, the same for the same seed."""
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     scaling = scaling_of(np.concatenate([variants[0].tracks for variants in nights]))
     scaled = [[(scaling(it.tracks), it.stages) for it in variants] for variants in nights]
-    net = Net(scaling, parameters)
+    net = kind(scaling, parameters)
     optimiser = torch.optim.AdamW(
         net.parameters(), parameters.learning_rate, weight_decay=parameters.weight_decay
     )
@@ -122,7 +138,7 @@ def fit_net(nights: Sequence[Variants], parameters: NetParameters, *, seed: int)
         optimiser, parameters.learning_rate, total_steps=parameters.steps + 1, pct_start=0.2
     )
     net.train()
-    for inputs, stages in _batches(scaled, parameters, random):
+    for inputs, stages in _batches(scaled, parameters, random, kind.motion()):
         loss = functional.cross_entropy(
             net(inputs).flatten(0, 1),
             stages.flatten(),
@@ -142,7 +158,10 @@ Scaled = tuple[NDArray[np.float32], NDArray[np.int8]]
 
 
 def _batches(
-    nights: Sequence[Sequence[Scaled]], parameters: NetParameters, random: np.random.Generator
+    nights: Sequence[Sequence[Scaled]],
+    parameters: NetParameters,
+    random: np.random.Generator,
+    motion: list[int],
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield inputs (n, nights, C) and stages (n, nights), shorter nights filled up.
 
@@ -155,7 +174,7 @@ def _batches(
             order = random.permutation(len(nights))
         begin = step % a_round * parameters.batch
         chosen = [nights[i] for i in order[begin : begin + parameters.batch]]
-        drawn = [_drawn(variants, parameters, random) for variants in chosen]
+        drawn = [_drawn(variants, parameters, random, motion) for variants in chosen]
         longest = max(len(stages) for _, stages in drawn)
         inputs = np.zeros((longest, len(drawn), drawn[0][0].shape[1]), np.float32)
         stages = np.full((longest, len(drawn)), UNSCORED, np.int64)
@@ -165,13 +184,16 @@ def _batches(
 
 
 def _drawn(
-    variants: Sequence[Scaled], parameters: NetParameters, random: np.random.Generator
+    variants: Sequence[Scaled],
+    parameters: NetParameters,
+    random: np.random.Generator,
+    motion: list[int],
 ) -> Scaled:
     """Return the night or an altered copy, with noise, and with tracks or motion left out."""
     altered = random.random() < parameters.altered
     values, stages = variants[int(random.integers(len(variants))) if altered else 0]
     kept = random.random((values.shape[1],)) >= parameters.left_out
     if random.random() < parameters.left_out:
-        kept[motion_tracks()] = False
+        kept[motion] = False
     noise = random.standard_normal(values.shape, np.float32)
     return (values + np.float32(parameters.noise) * noise) * kept, stages

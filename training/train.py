@@ -5,10 +5,11 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from evaluation.datasets import Progress, Recording, find_nights, load
 from evaluation.document import figures
+from inference.night import NIGHT_NAME
 from noctis.errors import ModelError
 from noctis.settings import Settings
 from registry.manifest import ARTEFACT, Manifest
@@ -21,6 +22,8 @@ from training.trees import Parameters, cross_validate, fit
 
 __all__ = ["Order", "make_model", "train"]
 
+NIGHT_COPIES: Final = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -29,7 +32,7 @@ class Order:
     data: Path
     name: str = DEFAULT_NAME
     parameters: Parameters = field(default_factory=Parameters)
-    architecture: Literal["trees", "net", "blend"] = "trees"
+    architecture: Literal["trees", "net", "blend", "night"] = "trees"
     copies: int = 4
     attribution: str = ""
     jobs: int = 1
@@ -48,6 +51,9 @@ def train(
     No alias moves: who serves is decided by promotion. Raises DataError for nights that cannot
     be used, ModelError when ``out`` exists or the version is published already.
     """
+    if (order.architecture == "night") != (order.name == NIGHT_NAME):
+        message = f"a {order.architecture} cannot be named {order.name}"
+        raise ModelError(message, hint=f"models of whole nights, and no others: {NIGHT_NAME}")
     if out is not None and out.exists():
         message = f"{out} exists"
         raise ModelError(message, hint="name a folder that does not, or move it away")
@@ -82,7 +88,7 @@ def altered(
     return altered_copies(
         find_nights(order.data),
         recordings,
-        order.copies,
+        NIGHT_COPIES if order.architecture == "night" else order.copies,
         cache=cache,
         device=order.device,
         jobs=order.jobs,
@@ -136,6 +142,24 @@ def _parts(
     from training.parts import Plan  # noqa: PLC0415 - torch is an extra
     from training.stager import make_stager  # noqa: PLC0415 - torch is an extra
 
-    plan = Plan(order.architecture, order.parameters)
     given = copies or [()] * len(recordings)
+    if order.architecture == "night":
+        return _night(order, recordings, given, progress)
+    plan = Plan(order.architecture, order.parameters)
     return make_stager(plan, recordings, given, jobs=order.jobs, progress=progress)
+
+
+def _night(
+    order: Order,
+    recordings: list[Recording],
+    copies: Sequence[Sequence[Recording]],
+    progress: Progress | None,
+) -> Product:
+    from training.night import NightPlan, make_night_stager  # noqa: PLC0415 - torch is an extra
+
+    plan = NightPlan(
+        order.parameters.seed,
+        order.parameters.folds,
+        prior_power=order.parameters.prior_power,
+    )
+    return make_night_stager(plan, recordings, copies, jobs=order.jobs, progress=progress)

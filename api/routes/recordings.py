@@ -58,6 +58,10 @@ class Recording(BaseModel):
     missing: int = Field(description="epochs that are not")
     unstaged: int = Field(description="epochs in bed without a stage")
     model: str | None = Field(description="of its last stage", examples=["stager@1"])
+    staged_by: str = Field(
+        description="`live`, or `night`: anew with all of it in sight, once it had closed",
+        examples=["night"],
+    )
     replaced_by: UUID | None = Field(description="the recording that took in a withdrawn one")
     revised_at: datetime
     note: str | None = Field(description="a person's own words")
@@ -227,6 +231,7 @@ def _shown(found: recordings.Recording) -> Recording:
         missing=found.missing,
         unstaged=found.unstaged,
         model=found.model,
+        staged_by=found.night.staged_by,
         replaced_by=found.replaced_by,
         revised_at=found.revised_at,
         note=found.note,

@@ -40,6 +40,8 @@ night_histograms: Final = Table(
     Column("counts", LargeBinary, nullable=False),
     Column("confidence", REAL, nullable=True),
     _time("made_at"),
+    Column("model_id", Integer, nullable=True, comment="that told the last live stage"),
+    Column("stages", LargeBinary, nullable=True, comment="how many it told of each"),
     Index("ix_night_histograms_device_id", "device_id"),
 )
 

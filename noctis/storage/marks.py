@@ -29,6 +29,7 @@ __all__ = [
     "clear",
     "note_closing",
     "note_moved",
+    "note_unrevised",
     "of_device",
     "stale_devices",
 ]
@@ -90,6 +91,14 @@ _CLOSING: Final = text(f"""
 WITH spans AS (
   SELECT device_id, started_at AS since, ended_at AS until
     FROM recordings WHERE state = 'open' AND closes_at <= :now
+)
+{UPSERT}
+""")  # noqa: S608 - every part is a constant of the schema
+_UNREVISED: Final = text(f"""
+WITH spans AS (
+  SELECT device_id, started_at AS since, ended_at AS until
+    FROM recordings
+   WHERE state = 'closed' AND staged_by = 'live' AND ended_at >= :since
 )
 {UPSERT}
 """)  # noqa: S608 - every part is a constant of the schema
@@ -176,6 +185,11 @@ class Mark:
 def note_closing(connection: Connection, now: datetime) -> None:
     """Mark the open recordings that close by time alone."""
     connection.execute(_CLOSING, {"now": now})
+
+
+def note_unrevised(connection: Connection, since: datetime) -> None:
+    """Mark the nights that closed since then and show live stages still."""
+    connection.execute(_UNREVISED, {"since": since})
 
 
 def note_moved(connection: Connection, now: datetime) -> bool:

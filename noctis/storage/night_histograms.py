@@ -16,7 +16,7 @@ from noctis.features import COUNT, NAMES
 from noctis.histograms import SIZE, NightSummary, count
 from noctis.identity import DeviceId
 from noctis.stages import COUNT as STAGES
-from noctis.storage.origins import SERVED
+from noctis.storage.origins import LAST_SERVED, SERVED
 from noctis.storage.views import SHIFTED
 from noctis.topics import shard_of
 
@@ -35,18 +35,18 @@ class Waiting:
     revision: int
     started_at: datetime
     ended_at: datetime
-    model_id: int | None
 
 
 _WAITING: Final = """
 SELECT r.id AS recording_id, d.id AS device_id, t.name AS tenant, d.name AS device,
-       r.revision, r.started_at, r.ended_at, r.model_id
+       r.revision, r.started_at, r.ended_at
   FROM recordings r
   JOIN devices d ON d.id = r.device_id
   JOIN tenants t ON t.id = d.tenant_id
  WHERE r.state = 'closed' AND {which}
    AND NOT EXISTS (SELECT FROM night_histograms h
-                    WHERE h.recording_id = r.id AND h.revision = r.revision)
+                    WHERE h.recording_id = r.id AND h.revision = r.revision
+                      AND h.stages IS NOT NULL)
  ORDER BY r.started_at DESC, r.id
 """
 _SINCE: Final = text(_WAITING.format(which="r.started_at >= :since"))
@@ -59,40 +59,44 @@ _OF_TENANT: Final = text(
 )
 _CODES: Final = ", ".join(f"e.{name}" for name in NAMES)
 _NIGHT: Final = text(f"""
-SELECT {_CODES}, greatest(p.p_wake, p.p_light, p.p_deep, p.p_rem) AS confidence
+SELECT {_CODES}, p.model_id, p.stage,
+       greatest(p.p_wake, p.p_light, p.p_deep, p.p_rem) AS confidence
   FROM (
-    SELECT e.stream, e.seq, e.in_bed, {_CODES} FROM epochs e
+    SELECT e.epoch_start, e.stream, e.seq, e.in_bed, {_CODES} FROM epochs e
      WHERE e.device_id = :device AND e.epoch_start >= :since AND e.epoch_start < :until
        AND (e.stream, e.run_seq) NOT IN (
              SELECT stream, run_seq FROM runs WHERE device_id = :device AND {SHIFTED})
     UNION ALL
-    SELECT e.stream, e.seq, e.in_bed, {_CODES} FROM epoch_timeline e
+    SELECT e.epoch_start, e.stream, e.seq, e.in_bed, {_CODES} FROM epoch_timeline e
      WHERE e.device_id = :device AND e.epoch_start >= :since AND e.epoch_start < :until
        AND e.placement <> 'device'
   ) e
   LEFT JOIN LATERAL (
     SELECT * FROM predictions p
-     WHERE p.device_id = :device AND p.stream = e.stream AND p.seq = e.seq
-       AND p.model_id = :model AND {SERVED}
+     WHERE p.device_id = :device AND p.stream = e.stream AND p.seq = e.seq AND {SERVED}
+     ORDER BY {LAST_SERVED} LIMIT 1
   ) p ON true
  WHERE e.in_bed
+ ORDER BY e.epoch_start, e.stream, e.seq
 """)  # noqa: S608 - every part is a constant of the schema
 _STORE: Final = text("""
-INSERT INTO night_histograms (recording_id, device_id, revision, counts, confidence, made_at)
-SELECT id, device_id, :revision, :counts, :confidence, clock_timestamp()
+INSERT INTO night_histograms (recording_id, device_id, revision, counts, model_id, stages,
+                              confidence, made_at)
+SELECT id, device_id, :revision, :counts, :model, :stages, :confidence, clock_timestamp()
   FROM recordings WHERE id = :recording
 ON CONFLICT (recording_id) DO UPDATE
    SET revision = excluded.revision, counts = excluded.counts,
+       model_id = excluded.model_id, stages = excluded.stages,
        confidence = excluded.confidence, made_at = excluded.made_at
 """)
 _READ: Final = text("""
-SELECT d.name AS device, r.evening, h.counts, r.hypnogram, h.confidence,
+SELECT d.name AS device, r.evening, h.counts, h.stages, h.confidence,
        coalesce(m.name || '@' || m.version = :model, false) AS is_own
   FROM tenants t
   JOIN devices d ON d.tenant_id = t.id
   JOIN night_histograms h ON h.device_id = d.id
   JOIN recordings r ON r.id = h.recording_id AND r.state = 'closed'
-  LEFT JOIN models m ON m.id = r.model_id
+  LEFT JOIN models m ON m.id = h.model_id
  WHERE t.name = :tenant AND (CAST(:device AS text) IS NULL OR d.name = :device)
    AND r.evening >= :since AND r.evening < :until
  ORDER BY r.started_at DESC, d.name LIMIT :limit
@@ -132,18 +136,27 @@ def waiting_of(
 
 
 def make(connection: Connection, night: Waiting) -> None:
-    """Read a recording's epochs in bed, and keep their histograms."""
+    """Read a recording's epochs in bed, and keep their histograms.
+
+    Stages and confidence are those that were served live, of the version that told the last;
+    what a model of whole nights made of them later is its own affair.
+    """
     span = {"since": night.started_at, "until": night.ended_at}
-    keys = {"device": night.device_id, "model": night.model_id, **span}
-    rows = connection.execute(_NIGHT, keys).all()
+    rows = connection.execute(_NIGHT, {"device": night.device_id, **span}).all()
     codes = np.array([row[:COUNT] for row in rows], np.int16).reshape(-1, COUNT)
-    sure = [row.confidence for row in rows if row.confidence is not None]
+    staged = [row for row in rows if row.stage is not None]
+    model = staged[-1].model_id if staged else None
+    own = [row for row in staged if row.model_id == model]
+    stages = np.bincount([row.stage for row in own], minlength=STAGES)
+    sure = [row.confidence for row in own if row.confidence is not None]
     connection.execute(
         _STORE,
         {
             "recording": night.recording_id,
             "revision": night.revision,
             "counts": count(codes).astype(_DTYPE).tobytes(),
+            "model": model,
+            "stages": stages.astype(_DTYPE).tobytes(),
             "confidence": float(np.mean(sure)) if sure else None,
         },
     )
@@ -177,13 +190,17 @@ def forget(connection: Connection, before: datetime) -> int:
 def _waiting(row: Row[Any]) -> Waiting:
     who = DeviceId(row.tenant, row.device)
     span = (row.started_at, row.ended_at)
-    return Waiting(row.recording_id, row.device_id, who, row.revision, *span, row.model_id)
+    return Waiting(row.recording_id, row.device_id, who, row.revision, *span)
 
 
 def _summary(row: Row[Any]) -> NightSummary:
-    hypnogram = np.frombuffer(row.hypnogram if row.is_own else b"", np.uint8)
-    stages = np.bincount(hypnogram, minlength=STAGES)[:STAGES].astype(np.int64)
+    known = row.is_own and row.stages is not None
+    stages = np.frombuffer(row.stages, _DTYPE) if known else np.zeros(STAGES)
     counts = np.frombuffer(row.counts, _DTYPE, SIZE).astype(np.int64)
     return NightSummary(
-        row.device, row.evening, counts, stages, row.confidence if row.is_own else None
+        row.device,
+        row.evening,
+        counts,
+        stages.astype(np.int64),
+        row.confidence if row.is_own else None,
     )

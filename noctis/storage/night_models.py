@@ -65,7 +65,9 @@ recordings: Final = Table(
     Column("excluded", Boolean, nullable=False, server_default=text("false")),
     Column("edits", Integer, nullable=False, server_default="0"),
     _time("deleted_at", nullable=True),
+    Column("staged_by", Text, nullable=False, server_default="live"),
     CheckConstraint("state IN ('open', 'closed', 'withdrawn')", name="state"),
+    CheckConstraint("staged_by IN ('live', 'night')", name="staged_by"),
     Index(
         "ix_recordings_begin",
         "device_id",

@@ -52,7 +52,9 @@ class Night:
     ``time_zone``, whose days go from noon to noon. ``hypnogram``: one byte for each 30 s from
     ``started_at`` on, as in ``noctis.hypnogram``. ``model_id``: the model that gave
     its last stage. ``moved``: epochs whose time another clock than their own tells.
-    ``closes_at``: when an open one closes if nothing more is heard of it.
+    ``closes_at``: when an open one closes if nothing more is heard of it. ``staged_by``:
+    ``live``, its stages are those that apps were shown; or ``night``, a model that had all of
+    it in sight made them anew.
     """
 
     state: str
@@ -64,6 +66,7 @@ class Night:
     model_id: int | None
     moved: int
     closes_at: datetime | None = field(compare=False)
+    staged_by: str = "live"
 
     @property
     def codes(self) -> Hypnogram:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from noctis.epoch import EPOCH_SECONDS
+from noctis.features import COUNT, NAMES
 from noctis.storage.origins import LAST_SERVED, SERVED
 from noctis.storage.views import SHIFTED
 
-__all__ = ["ANCHOR", "NO_STAGE", "Timeline", "moment", "read"]
+__all__ = ["ANCHOR", "NO_STAGE", "Codes", "Timeline", "codes", "moment", "read"]
 
 NO_STAGE: Final = -1
 
@@ -28,15 +29,18 @@ ANCHOR: Final = """
    ORDER BY a.run_seq < r.run_seq, abs(a.run_seq - r.run_seq) LIMIT 1"""
 """The moment at which the boot of a run ``r`` without a clock began, as the view has it."""
 
-_READ: Final = text(f"""
+
+def _placed(columns: str) -> str:
+    """Return the query of a device's epochs with their places, and these columns of each."""
+    return f"""
 WITH placed AS (
-  SELECT e.stream, e.seq, e.epoch_start AS start, e.in_bed, e.received_at, false AS is_moved
+  SELECT e.stream, e.seq, e.epoch_start AS start, {columns}, false AS is_moved
     FROM epochs e
    WHERE e.device_id = :device AND e.epoch_start >= :since AND e.epoch_start < :until
      AND (e.stream, e.run_seq) NOT IN (
            SELECT stream, run_seq FROM runs WHERE device_id = :device AND {SHIFTED})
   UNION ALL
-  SELECT e.stream, e.seq, e.epoch_start + r.shift, e.in_bed, e.received_at, true
+  SELECT e.stream, e.seq, e.epoch_start + r.shift, {columns}, true
     FROM runs r
    CROSS JOIN LATERAL (
     SELECT * FROM epochs e
@@ -49,7 +53,7 @@ WITH placed AS (
   UNION ALL
   SELECT e.stream, e.seq,
          r.first + make_interval(secs => {EPOCH_SECONDS} * (e.seq - r.run_seq - 1)),
-         e.in_bed, e.received_at, true
+         {columns}, true
     FROM (
       SELECT r.*, anchor.boot_at + make_interval(secs => r.tick_s) + r.shift AS first
         FROM runs r CROSS JOIN LATERAL ({ANCHOR}) anchor
@@ -65,7 +69,11 @@ WITH placed AS (
              extract(epoch FROM CAST(:until AS timestamptz) - r.first) / {EPOCH_SECONDS})
     OFFSET 0
    ) e
-)
+)"""  # noqa: S608 - every part is a constant of the schema
+
+
+_READ: Final = text(f"""
+{_placed("e.in_bed, e.received_at")}
 SELECT extract(epoch FROM p.start)::float8, p.in_bed, coalesce(judged.stage, {NO_STAGE}),
        coalesce(judged.model_id, 0), extract(epoch FROM p.received_at)::float8, p.is_moved
   FROM placed p
@@ -74,6 +82,13 @@ SELECT extract(epoch FROM p.start)::float8, p.in_bed, coalesce(judged.stage, {NO
      WHERE j.device_id = :device AND j.stream = p.stream AND j.seq = p.seq AND {SERVED}
      ORDER BY {LAST_SERVED} LIMIT 1
   ) judged ON true
+ ORDER BY p.start, p.stream, p.seq
+""")  # noqa: S608 - every part is a constant of the schema
+_CODES: Final = text(f"""
+{_placed(", ".join(f"e.{name}" for name in (*NAMES, "in_bed")))}
+SELECT extract(epoch FROM p.start)::float8, {", ".join(f"p.{name}" for name in NAMES)},
+       p.in_bed::integer
+  FROM placed p
  ORDER BY p.start, p.stream, p.seq
 """)  # noqa: S608 - every part is a constant of the schema
 
@@ -113,6 +128,28 @@ def read(connection: Connection, device_id: int, since: datetime, until: datetim
         np.rint(columns[4] * 1e6).astype(np.int64),
         columns[5].astype(np.bool_),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Codes:
+    """What n epochs of a device hold, in the order of a ``Timeline``.
+
+    ``start``: int64 (n,), microseconds since 1970. ``rows``: int16 (n, 16), the features' codes
+    and whether somebody is in bed.
+    """
+
+    start: NDArray[np.int64]
+    rows: NDArray[np.int16]
+
+
+def codes(connection: Connection, device_id: int, since: datetime, until: datetime) -> Codes:
+    """Return what a device's epochs with since <= start < until hold."""
+    found = connection.execute(
+        _CODES, {"device": device_id, "since": since, "until": until}
+    ).all()
+    table = np.array([tuple(row) for row in found], np.float64).reshape(-1, 2 + COUNT)
+    start = np.rint(table[:, 0] * 1e6).astype(np.int64)
+    return Codes(start, table[:, 1:].astype(np.int16))
 
 
 def moment(microseconds: int) -> datetime:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from inference import serving as module
+from inference import champion as module
 from inference.model import DEFAULT_FOLDER, Model
 from inference.serving import Serving, active
 from noctis import faults
@@ -166,7 +166,7 @@ def test_who_asks_for_the_model_does_not_wait_for_a_reload(
         return load(folder)
 
     load = Model.load
-    monkeypatch.setattr(Model, "load", slow)
+    monkeypatch.setattr(serving, "_load_folder", slow)
     looker = threading.Thread(target=serving.look)
     looker.start()
     try:
