@@ -193,6 +193,7 @@ class Rig:
                 "NOCTIS_DATABASE_SECONDS": str(DEADLINE_S),
                 "NOCTIS_BROKER_PORT": str(self.broker.port),
                 "NOCTIS_BROKER_PASSWORD": password_of(username),
+                "NOCTIS_NIGHT_STAGER": "true",
                 "OMP_NUM_THREADS": "1",
             }
             part = self.parts[name] = Part(name, environment, self.folder / f"{name}.log")
