@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.scratch import Scratch
 from noctis.features import FEATURES
 from noctis.features import NAMES as CHANNELS
 
@@ -35,6 +36,7 @@ _LOGARITHMIC: Final = ("hr_sd", "hr_rmssd", "hr_range")
 _VARIABILITY: Final = ("within", "beats", "range", "between")
 _BREATHING: Final = ("breath", "breath_sd", "breath_regularity", "breath_amplitude_cv")
 _PAD: Final = max(SPANS)
+_scratch = Scratch()
 _TWO, _FIVE, _TEN, _TWENTY, _FORTY = range(5)
 
 
@@ -87,10 +89,13 @@ class _Past:
 
     def __init__(self, codes: NDArray[np.int16], rows: int) -> None:
         self.size, self.rows = len(codes), rows
-        self.breathes = bool((codes[:, _BREATH_COLUMNS] != _BREATH_MISSING).any())
-        self.bases = len(_SCALES) if self.breathes else BREATH
         places = codes.T.astype(np.intp)
-        self.values = np.empty((self.bases, self.size))
+        self.breathes = any(
+            (places[column] != missing).any()
+            for column, missing in zip(_BREATH_COLUMNS, _BREATH_MISSING, strict=True)
+        )
+        self.bases = len(_SCALES) if self.breathes else BREATH
+        self.values = _scratch.take("values", (self.bases, self.size))
         for base, (column, scale) in enumerate(_SCALES[: self.bases]):
             scale.take(places[column], out=self.values[base], mode="clip")
         np.log(np.abs(np.diff(self.values[HEART])) + 0.3, out=self.values[BETWEEN, 1:])
@@ -102,7 +107,8 @@ class _Past:
         counts = totals[:, : self.bases]
         # A mean of less than a quarter of its span is none.
         np.putmask(counts, counts < quarter[:, None], np.nan)
-        self.means: Array = totals[:, self.bases : 2 * self.bases] / counts
+        self.means = _scratch.take("means", counts.shape)
+        np.divide(totals[:, self.bases : 2 * self.bases], counts, out=self.means)
         self.heart_squares: Array = totals[:, -4] / counts[:, HEART]
         self.line: Array = totals[:, -3:] / counts[:, :1]
         self.whole_squares: Array = self.sums[-MOTION:, -rows:] / counts[-1, 1 : MOTION + 1]
@@ -110,7 +116,7 @@ class _Past:
     def _sums(self) -> Array:
         """Return sums of what is known, values, the heart's square and line, other squares."""
         bases = self.bases
-        terms = np.empty((2 * bases + 4 + MOTION, self.size))
+        terms = _scratch.take("terms", (2 * bases + 4 + MOTION, self.size))
         unknown = np.isnan(self.values)
         known = np.logical_not(unknown, out=terms[:bases])
         values = terms[bases : 2 * bases]
@@ -121,7 +127,7 @@ class _Past:
         np.multiply(values[HEART], values[HEART], out=terms[2 * bases])
         terms[2 * bases + 1 : 2 * bases + 4] = line
         np.multiply(values[1 : MOTION + 1], values[1 : MOTION + 1], out=terms[-MOTION:])
-        sums = np.empty((len(terms), _PAD + 1 + self.size))
+        sums = _scratch.take("sums", (len(terms), _PAD + 1 + self.size))
         sums[:, : _PAD + 1] = 0.0
         np.cumsum(terms, axis=1, out=sums[:, _PAD + 1 :])
         return sums
@@ -130,7 +136,7 @@ class _Past:
         """Return sums over each span, (span, term, row), of all terms but the last squares."""
         sums = self.sums[:-MOTION]
         end = sums.shape[1]
-        totals = np.empty((len(SPANS) + 1, len(sums), self.rows))
+        totals = _scratch.take("totals", (len(SPANS) + 1, len(sums), self.rows))
         for total, span in zip(totals, SPANS, strict=False):
             np.subtract(
                 sums[:, -self.rows :],

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -147,3 +149,16 @@ def test_a_mean_of_less_than_a_quarter_of_its_span_is_none() -> None:
     sds = np.isfinite(column(tracks(session, 60), "heart_sd_20"))
     assert sds[:55].all()
     assert not sds[55:].any()
+
+
+def test_what_was_computed_before_or_beside_changes_nothing() -> None:
+    sessions = [random_session(size, seed=size, missing=0.05) for size in (960, 40, 700, 255)]
+    alone = [tracks(session).copy() for session in sessions]
+
+    def again(turn: int) -> bool:
+        at = turn % len(sessions)
+        return np.array_equal(tracks(sessions[at]), alone[at], equal_nan=True)
+
+    assert all(map(again, range(8)))
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(again, range(200)))
