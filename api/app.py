@@ -19,12 +19,14 @@ from api.middleware import BodyLimit, Measure
 from api.problems import Problem
 from api.routes import (
     auth,
+    configs,
     devices,
     epochs,
     health,
     hypnograms,
     ingest,
     lifecycle,
+    orders,
     predict,
     provisioning,
     recordings,
@@ -53,6 +55,8 @@ _ROUTES: Final = (
     auth,
     devices,
     provisioning,
+    configs,
+    orders,
     epochs,
     ingest,
     lifecycle,

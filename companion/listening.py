@@ -6,6 +6,7 @@ import structlog
 from prometheus_client import Counter
 
 from companion.commands import Commands
+from companion.configs import Configs
 from companion.reports import Reports
 from noctis.errors import FrameError, StorageError, TopicError
 from noctis.mqtt import Message
@@ -30,8 +31,9 @@ def filters(shards: frozenset[int]) -> list[str]:
 class Ear:
     """Hands what devices say to whom it concerns."""
 
-    def __init__(self, commands: Commands, reports: Reports) -> None:
+    def __init__(self, commands: Commands, configs: Configs, reports: Reports) -> None:
         self._commands = commands
+        self._configs = configs
         self._reports = reports
 
     async def hear(self, message: Message) -> None:
@@ -57,3 +59,4 @@ class Ear:
             self._reports.note(sent.device, status)
             if status.state == "online" and not message.retain:
                 self._commands.is_here(sent.device)
+                self._configs.is_here(sent.device)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from companion.commands import Commands
+from companion.configs import Configs
 from companion.drift import Drift
 from companion.erasure import Erasing
 from companion.keeper import NightKeeper
@@ -60,7 +61,8 @@ class Companion:
         self.session = Session(link, subscriptions=filters(shards), handler=self._hear)
         self.app_session = self.session if apps is None else Session(apps)
         commands = Commands(database, self.session, shards)
-        self._ear = Ear(commands, reports)
+        configs = Configs(database, self.session, shards)
+        self._ear = Ear(commands, configs, reports)
         self._parts: tuple[Part, ...] = (
             NightKeeper(database, shards, NightStager(models) if night_stager else None),
             Rollups(database),
@@ -68,6 +70,7 @@ class Companion:
             Drift(database, models, shards),
             Erasing(database, self.session, self.app_session, shards),
             commands,
+            configs,
             reports,
         )
 

@@ -18,7 +18,10 @@ Word = Annotated[str, Field(max_length=64)]
 
 
 class Status(BaseModel):
-    """A device's status: where its spool stands, and how its clock and sensors are."""
+    """A device's status: where its spool stands, and how its clock and sensors are.
+
+    ``config``: the version of the configuration that it follows; 0 for none.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
@@ -35,6 +38,7 @@ class Status(BaseModel):
     radar_family: Word = ""
     accelerometer: Word = ""
     accelerometer_id: Number = 0
+    config: Number = 0
 
 
 class Result(BaseModel):

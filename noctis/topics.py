@@ -11,6 +11,7 @@ __all__ = [
     "UpTopic",
     "ack",
     "command",
+    "config",
     "parse_up",
     "retained_for_apps",
     "retained_of_device",
@@ -91,6 +92,11 @@ def command(device: DeviceId) -> str:
     return f"{ROOT}/down/{device}/command"
 
 
+def config(device: DeviceId) -> str:
+    """Return the topic of what a device is to be set to."""
+    return f"{ROOT}/down/{device}/config"
+
+
 def time(device: DeviceId) -> str:
     """Return the topic of the ingestor's replies to a device that asked the time."""
     return f"{ROOT}/down/{device}/time"
@@ -113,7 +119,7 @@ def tenant_status(tenant: str) -> str:
 
 def retained_of_device(device: DeviceId) -> tuple[str, ...]:
     """Return the topics between a device and the services that keep their last message."""
-    return (up(device, "status"), f"{ROOT}/down/{device}/config", f"{ROOT}/down/{device}/ota")
+    return (up(device, "status"), config(device), f"{ROOT}/down/{device}/ota")
 
 
 def retained_for_apps(device: DeviceId) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from noctis.storage.models import devices as owners
 from noctis.storage.tenants import id_of
 from noctis.storage.user_models import users
 
-__all__ = ["Erasure", "get", "list_all", "request"]
+__all__ = ["Erasure", "get", "list_all", "of", "request"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,16 @@ def get(connection: Connection, key: int) -> Erasure:
     row = connection.execute(select(erasures).where(erasures.c.id == key)).one_or_none()
     if row is None:
         message = f"there is no erasure {key}"
+        raise NotFoundError(message, hint="noctis erasure lists them")
+    return _erasure(row)
+
+
+def of(tenant: str, connection: Connection, key: int) -> Erasure:
+    """Return an erasure of a tenant; raise NotFoundError when it has none of that number."""
+    mine = (erasures.c.id == key) & (erasures.c.tenant_id == id_of(tenant, connection))
+    row = connection.execute(select(erasures).where(mine)).one_or_none()
+    if row is None:
+        message = f"tenant {tenant!r} has no erasure {key}"
         raise NotFoundError(message, hint="noctis erasure lists them")
     return _erasure(row)
 

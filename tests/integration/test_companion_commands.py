@@ -17,7 +17,7 @@ from companion.service import Companion
 from noctis import topics
 from noctis.identity import DeviceId
 from noctis.settings import Settings
-from noctis.storage import commands, devices, reports, tenants
+from noctis.storage import commands, configs, devices, reports, tenants
 from noctis.storage.commands import Command, Range
 from noctis.storage.database import Database
 from noctis.storage.engine import create, transaction
@@ -210,3 +210,28 @@ def test_the_pause_before_a_repeat_doubles_from_half_a_minute_to_a_quarter_of_an
     seconds = [companion_commands.pause_after(n).total_seconds() for n in range(8)]
     assert seconds == [30, 30, 60, 120, 240, 480, 900, 900]
     assert companion_commands.pause_after(10_000).total_seconds() == 900
+
+
+def test_a_configuration_waits_at_the_broker_and_is_told_again_to_who_comes(
+    broker: MosquittoServer, database_url: str, desk: Desk, engine: Engine
+) -> None:
+    def desire(**values: int) -> None:
+        with transaction(engine) as connection:
+            configs.put("t1", connection, D1.device, values)
+
+    async def main() -> None:
+        desire(report_s=300)
+        async with companion(broker, database_url):
+            with Device(broker.port) as device:
+                device.subscribe(topics.config(D1))
+                assert await device.command() == {"version": 1, "report_s": 300}
+                desire(report_s=60)
+                assert await device.command() == {"version": 2, "report_s": 60}
+            with Device(broker.port) as device:
+                device.subscribe(topics.config(D1))
+                assert await device.command() == {"version": 2, "report_s": 60}
+                device.say("status", STATUS, retain=True)
+                assert await device.command() == {"version": 2, "report_s": 60}
+                await until(lambda: desk.next_seq() == STATUS["next_seq"])
+
+    on_loop(main)

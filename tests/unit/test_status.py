@@ -22,6 +22,7 @@ STATUS = {
     "radar_family": "mr60bha2",
     "accelerometer": "ok",
     "accelerometer_id": 152,
+    "config": 3,
 }
 ID = "0b7e4a3c-19d2-4f6a-8c55-a1b2c3d4e5f6"
 

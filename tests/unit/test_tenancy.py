@@ -13,6 +13,7 @@ ROOT: Final = Path(__file__).parents[2]
 SERVICES: Final = {
     "works through devices of all tenants, shard by shard": (
         *("commands.open_commands", "commands.sent", "commands.expire", "devices.identities"),
+        *("configs.to_tell", "configs.told"),
         *("drift_reports.due", "drift_reports.keep", "drift_reports.counts"),
         *("drift_reports.forget", "marks.*", "night_histograms.forget", "outbox.newest"),
         *("night_histograms.make", "night_histograms.waiting", "reports.store", "retention.*"),

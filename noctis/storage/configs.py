@@ -1,0 +1,126 @@
+"""What devices are to be set to: one configuration each, with a version that rises."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+
+from noctis.errors import StorageError
+from noctis.identity import DeviceId
+from noctis.storage.command_models import device_configs
+from noctis.storage.devices import get as device_of
+from noctis.storage.models import devices, tenants
+
+__all__ = ["Config", "Desired", "get", "put", "to_tell", "told"]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A device's configuration; version 0, empty and never changed, where none was given."""
+
+    version: int
+    body: dict[str, Any]
+    changed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """A configuration that a device is to be told."""
+
+    device: DeviceId
+    version: int
+    body: dict[str, Any]
+
+
+_NONE = Config(0, {}, None)
+
+
+def get(tenant: str, connection: Connection, device: str, *, to_change: bool = False) -> Config:
+    """Return a device's configuration; raise NotFoundError for an unknown device.
+
+    ``to_change``: nobody else changes it before the transaction ends.
+    """
+    key = device_of(tenant, connection, device).id
+    if to_change:  # the device's row: there may be no configuration yet
+        connection.execute(select(devices.c.id).where(devices.c.id == key).with_for_update())
+    row = connection.execute(
+        select(
+            device_configs.c.version, device_configs.c.body, device_configs.c.changed_at
+        ).where(device_configs.c.device_id == key)
+    ).one_or_none()
+    return _NONE if row is None else Config(*row)
+
+
+def put(
+    tenant: str, connection: Connection, device: str, body: Mapping[str, str | int | bool]
+) -> Config:
+    """Give a device another configuration, of the next version; the same one changes nothing.
+
+    Raise NotFoundError for an unknown device, StorageError for a revoked one.
+    """
+    known = device_of(tenant, connection, device)
+    if known.revoked_at is not None:
+        message = f"device {tenant}/{device} is revoked: it cannot be told anything"
+        raise StorageError(message, hint="add it under a new name")
+    before = get(tenant, connection, device, to_change=True)
+    if before.version and before.body == dict(body):
+        return before
+    new = insert(device_configs).values(device_id=known.id, version=1, body=dict(body))
+    connection.execute(
+        new.on_conflict_do_update(
+            index_elements=["device_id"],
+            set_={
+                "version": device_configs.c.version + 1,
+                "body": new.excluded.body,
+                "changed_at": func.now(),
+            },
+        )
+    )
+    return get(tenant, connection, device)
+
+
+def to_tell(connection: Connection, here: Collection[DeviceId]) -> list[Desired]:
+    """Return the configurations that were never told, and those of the devices ``here``."""
+    names = [(device.tenant, device.device) for device in here]
+    untold = _select().where(device_configs.c.told_version < device_configs.c.version)
+    present = _select().where(tuple_(tenants.c.name, devices.c.name).in_(names))
+    queries = [untold, present] if names else [untold]
+    found = {row.device_id: row for query in queries for row in connection.execute(query)}
+    return [
+        Desired(DeviceId(row.tenant, row.device), row.version, row.body)
+        for row in found.values()
+    ]
+
+
+def told(connection: Connection, given: Collection[Desired]) -> None:
+    """Note that the broker has these configurations."""
+    for each in given:
+        owner = (
+            select(devices.c.id)
+            .join(tenants, tenants.c.id == devices.c.tenant_id)
+            .where(tenants.c.name == each.device.tenant, devices.c.name == each.device.device)
+            .scalar_subquery()
+        )
+        connection.execute(
+            update(device_configs)
+            .where(device_configs.c.device_id == owner)
+            .values(told_version=func.greatest(device_configs.c.told_version, each.version))
+        )
+
+
+def _select() -> Select[Any]:
+    return (
+        select(
+            device_configs.c.device_id,
+            tenants.c.name.label("tenant"),
+            devices.c.name.label("device"),
+            device_configs.c.version,
+            device_configs.c.body,
+        )
+        .join(devices, devices.c.id == device_configs.c.device_id)
+        .join(tenants, tenants.c.id == devices.c.tenant_id)
+        .where(devices.c.revoked_at.is_(None))
+    )
