@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from typing_extensions import override
 
 from noctis.errors import NoctisError, StorageUnavailableError
@@ -31,6 +32,7 @@ __all__ = [
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 2
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _log = structlog.get_logger()
 
 
@@ -160,10 +162,25 @@ def _on_problem(request: Request, error: Exception) -> ProblemResponse:
 
 def _on_http(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
+    if isinstance(error.__cause__, UnicodeDecodeError):  # of a body, which FastAPI calls a 400
+        return respond(request, invalid(("body",), "it is no UTF-8"))
     phrase = HTTPStatus(error.status_code).phrase
     detail = "" if error.detail == phrase else error.detail
-    problem = ProblemError(error.status_code, detail, headers=error.headers)
-    return respond(request, problem)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods(request))
+    return respond(request, ProblemError(error.status_code, detail, headers=headers))
+
+
+def _methods(request: Request) -> list[str]:
+    """Return the methods of a path; each of them may be a route of its own."""
+    asked = {method: dict(request.scope) | {"method": method} for method in _METHODS}
+    routes = request.app.router.routes
+    return [
+        method
+        for method, scope in asked.items()
+        if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    ]
 
 
 def _on_invalid(request: Request, error: Exception) -> ProblemResponse:

@@ -63,7 +63,7 @@ class Reloaded(BaseModel):
 
 
 @router.put(
-    "/{model}/aliases/{alias}",
+    "/{model:name}/aliases/{alias:name}",
     operation_id="setAlias",
     summary="Let an alias point at a version",
     responses=documented(404, 409, 412, 428),
@@ -102,7 +102,7 @@ async def set_alias(
 
 
 @router.post(
-    "/{model}/aliases/{alias}:rollback",
+    "/{model:name}/aliases/{alias:name}:rollback",
     operation_id="rollbackAlias",
     summary="Let an alias point where it pointed before",
     responses=documented(404, 409, 412, 428),
@@ -131,7 +131,7 @@ async def rollback_alias(
 
 
 @router.post(
-    "/{model}:reload",
+    "/{model:name}:reload",
     operation_id="reloadModel",
     summary="Look for a new champion now",
     responses=documented(404, 503),

@@ -81,6 +81,7 @@ async def create_token(
     "/revoke",
     operation_id="revokeToken",
     summary="End a session",
+    response_class=Response,
     responses={400: REFUSALS[400], **_BUSY},
 )
 async def revoke_token(

@@ -41,7 +41,12 @@ class DevicePage(BaseModel):
     next_page_token: str | None = Field(description="null on the last page")
 
 
-@router.get("", operation_id="listDevices", summary="List the tenant's devices")
+@router.get(
+    "",
+    operation_id="listDevices",
+    summary="List the tenant's devices",
+    responses=documented(400),
+)
 async def list_devices(
     who: Annotated[Principal, Security(caller, scopes=[DEVICES_READ])],
     store: Annotated[Database, Depends(database)],

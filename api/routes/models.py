@@ -73,7 +73,9 @@ class Summary(BaseModel):
     shipped: bool = Field(description="it came with this release of Noctis")
     created: datetime | None
     kappa: float | None = Field(description="Cohen's, by subject", examples=[0.48])
-    kappa_interval: tuple[float, float] | None = Field(description="95 %, over subjects")
+    kappa_interval: Annotated[list[float], Field(min_length=2, max_length=2)] | None = Field(
+        description="from and to: 95 %, over subjects"
+    )
     macro_f1: float | None
     damage: str | None = Field(description="why its manifest cannot be read; else null")
 
@@ -142,7 +144,7 @@ async def list_models(
 
 
 @router.get(
-    "/{model}", operation_id="getModel", summary="Get a model", responses=documented(404)
+    "/{model:name}", operation_id="getModel", summary="Get a model", responses=documented(404)
 )
 async def get_model(model: ModelName, _who: Reader, known: Known) -> Model:
     """Return a model, and where its aliases point."""
@@ -150,7 +152,7 @@ async def get_model(model: ModelName, _who: Reader, known: Known) -> Model:
 
 
 @router.get(
-    "/{model}/versions",
+    "/{model:name}/versions",
     operation_id="listVersions",
     summary="List a model's versions",
     responses=documented(400, 404),
@@ -172,7 +174,7 @@ async def list_versions(
 
 
 @router.get(
-    "/{model}/versions/{version}",
+    "/{model:name}/versions/{version:name}",
     operation_id="getVersion",
     summary="Get a version",
     responses=documented(404),
@@ -185,7 +187,7 @@ async def get_version(
 
 
 @router.get(
-    "/{model}/aliases",
+    "/{model:name}/aliases",
     operation_id="listAliases",
     summary="List a model's aliases",
     responses=documented(404),
@@ -197,7 +199,7 @@ async def list_aliases(model: ModelName, _who: Reader, known: Known) -> AliasLis
 
 
 @router.get(
-    "/{model}/aliases/{alias}",
+    "/{model:name}/aliases/{alias:name}",
     operation_id="getAlias",
     summary="Get an alias",
     responses=documented(404),
@@ -212,7 +214,7 @@ async def get_alias(
 
 
 @router.get(
-    "/{model}/aliases/{alias}/history",
+    "/{model:name}/aliases/{alias:name}/history",
     operation_id="listSwitches",
     summary="List an alias's switches",
     responses=documented(400, 404),
@@ -262,7 +264,7 @@ def _summary(model: str, it: Entry) -> Summary:
         shipped=it.is_shipped,
         created=it.manifest.created if it.manifest else None,
         kappa=figures.kappa if figures else None,
-        kappa_interval=figures.kappa_interval if figures else None,
+        kappa_interval=list(figures.kappa_interval) if figures else None,
         macro_f1=figures.macro_f1 if figures else None,
         damage=it.damage or None,
     )

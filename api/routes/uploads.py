@@ -47,7 +47,7 @@ _log = structlog.get_logger(__name__)
 
 
 @router.post(
-    "/{model}/versions",
+    "/{model:name}/versions",
     operation_id="uploadVersion",
     summary="Upload a version",
     status_code=201,

@@ -140,6 +140,40 @@ def test_an_account_works_soon_after_it_was_added_and_no_longer_once_it_is_revok
     assert eventually(lambda: not may_enter(service.port, password))
 
 
+def entered(port: int, username: str, password: str) -> Client:
+    client = Client(port, username)
+    client._client.username_pw_set(username, password)
+    client.__enter__()
+    assert client.refused is None
+    return client
+
+
+@pytest.mark.parametrize("change", ["revoked", "rotated"])
+def test_a_live_session_ends_when_its_account_is_revoked_or_gets_another_password(
+    service: Service, engine: Engine, change: str
+) -> None:
+    names = ("t1/d1", "t1/d2", "phone@t1")
+    kinds = ("device", "device", "app")
+    with transaction(engine) as connection:
+        tenants.add(connection, "t1")
+        for name, kind in zip(names, kinds, strict=True):
+            accounts.add("t1", connection, name, kind, f"password of {name}")
+    assert eventually(lambda: may_enter(service.port, "password of t1/d1"))
+    victim, *others = [entered(service.port, it, f"password of {it}") for it in names]
+    others[0].subscribe("noctis/v1/down/t1/d2/#")
+    with transaction(engine) as connection:
+        if change == "revoked":
+            accounts.revoke("t1", connection, "t1/d1")
+        else:
+            accounts.set_password("t1", connection, "t1/d1", "another")
+    assert eventually(lambda: not victim.is_connected())
+    assert not may_enter(service.port, "password of t1/d1")
+    assert may_enter(service.port, "another") == (change == "rotated")
+    assert all(other.is_connected() for other in others)
+    for client in (victim, *others):
+        client.__exit__(None, None, None)
+
+
 def test_from_outside_it_speaks_tls_alone(service: Service, engine: Engine) -> None:
     password = add_device(engine)
     assert eventually(lambda: may_enter(service.port, password))

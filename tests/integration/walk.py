@@ -224,10 +224,10 @@ def add_tenant(engine: Engine, tenant: str) -> None:
         tenants.add(connection, tenant)
 
 
-def seed(engine: Engine, tenant: str) -> dict[str, str]:
+def seed(engine: Engine, tenant: str, *, device: str = "") -> dict[str, str]:
     """Give a tenant one more of everything; return its names by the parameters' names."""
     mark = uuid4().hex[:12]
-    device, app = f"bed-{mark}", f"phone-{mark}@{tenant}"
+    device, app = device or f"bed-{mark}", f"phone-{mark}@{tenant}"
     night = Night(60, seed=7)
     frames = [
         Received(DeviceId(tenant, device), one, backlog=False) for one in night.frames(size=60)
