@@ -79,7 +79,12 @@ class UserChange(Body):
     password: Passphrase | None = None
 
 
-@router.get("", operation_id="listUsers", summary="List the tenant's users")
+@router.get(
+    "",
+    operation_id="listUsers",
+    summary="List the tenant's users",
+    responses=documented(400),
+)
 async def list_users(
     who: Admin, store: Store, page_size: PageSize = 100, page_token: PageToken = None
 ) -> UserPage:

@@ -96,8 +96,8 @@ class Operation:
                 path = path.replace(f"{{{name}}}", quote(str(value), safe=""))
             elif parameter["in"] == "query" and (parameter.get("required") or name in values):
                 query[name] = value
-            elif parameter["in"] == "header":
-                headers[name] = "*" if name == "If-Match" else str(value)
+            elif parameter["in"] == "header" and name == "If-Match":
+                headers[name] = "*"
         return {
             "method": self.method.upper(),
             "url": path,
