@@ -25,7 +25,7 @@ SERVICES: Final = {
     "takes rows or surrogate keys that were looked up with a tenant, or by such a service": (
         *("agreement.*", "disposal.rollups", "predictions.store", "recordings.add"),
         *("recordings.overlapping", "recordings.revise", "recordings.withdraw", "rows.*"),
-        *("stretches.context", "timeline.read"),
+        *("stretches.context", "timeline.*"),
     ),
     "carries out what was asked for with a tenant's name, or lists it for the platform": (
         *("erasing.*", "erasures.get", "erasures.list_all", "replays.*"),
