@@ -14,6 +14,7 @@ from api.checks import DEADLINE_S, Answer, Readiness, probe_broker, probe_model
 from api.deps import State
 from api.desk import Desk
 from api.ingesting import Sent
+from api.limits import Limits
 from api.logins import Logins
 from api.middleware import BodyLimit, Measure
 from api.problems import Problem
@@ -32,11 +33,13 @@ from api.routes import (
     recordings,
     users,
 )
+from api.standing import Standing
 from api.tokens import Keyring
 from inference.serving import Serving
 from noctis import faults
 from noctis.settings import Settings, load
 from noctis.storage.database import Database, ping
+from noctis.storage.quotas import Quota
 
 __all__ = ["create_app"]
 
@@ -87,11 +90,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     faults.configure()
     database = Database(settings, application="noctis-api", connections=CONNECTIONS)
     serving = Serving(settings.models)
+    standing = Standing(database, _default_quota(settings))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with anyio.create_task_group() as group:
             group.start_soon(serving.run)
+            group.start_soon(standing.run)
             yield
             group.cancel_scope.cancel()
         database.close()
@@ -114,6 +119,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         readiness=_readiness(settings, database, serving),
         settings=settings,
         desk=Desk(serving),
+        standing=standing,
+        limits=Limits(standing, settings.api_workers),
     )
     app.add_middleware(BodyLimit)
     app.add_middleware(Measure)
@@ -123,6 +130,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(routes.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own recipe
     return app
+
+
+def _default_quota(settings: Settings) -> Quota:
+    """Return what a tenant may ask for of whom nothing is said; None: as much as it likes."""
+    return Quota(
+        requests_per_second=settings.api_requests_per_second or None,
+        burst=settings.api_burst,
+        epochs_per_minute=settings.api_epochs_per_minute or None,
+        devices=settings.api_devices or None,
+    )
 
 
 def _readiness(settings: Settings, database: Database, serving: Serving) -> Readiness:

@@ -14,9 +14,11 @@ from fastapi.security import OAuth2, SecurityScopes
 from api.catalogue import Catalogue
 from api.checks import Readiness
 from api.desk import Desk
+from api.limits import Limits
 from api.logins import Logins
 from api.problems import ProblemError
 from api.scopes import SCOPES
+from api.standing import Standing
 from api.tokens import Keyring, TokenError
 from inference.serving import Serving
 from noctis.identity import Principal
@@ -30,6 +32,7 @@ __all__ = [
     "database",
     "desk",
     "keyring",
+    "limits",
     "logins",
     "platform",
     "readiness",
@@ -49,6 +52,8 @@ class State:
     readiness: Readiness
     settings: Settings
     desk: Desk
+    standing: Standing
+    limits: Limits
 
 
 def _state(request: Request) -> State:
@@ -119,6 +124,17 @@ _oauth = OAuth2(
 )
 
 
+def limits(request: Request) -> Limits:
+    """Return how much each tenant may ask for."""
+    return _state(request).limits
+
+
+def _check_standing(request: Request, principal: Principal, issued_at: float) -> None:
+    if _state(request).standing.is_void(principal, issued_at):
+        message = "what this token says was taken back"
+        raise TokenError(message, hint="get one from POST /v1/auth/token")
+
+
 def caller(
     asked: SecurityScopes,
     request: Request,
@@ -139,7 +155,8 @@ def caller(
         detail = "this needs a token; get one from POST /v1/auth/token"
         raise ProblemError(401, detail, kind="no-token", headers=challenge)
     try:
-        principal = keys.verify(token.strip())
+        principal, issued_at = keys.read(token.strip())
+        _check_standing(request, principal, issued_at)
     except TokenError as error:
         challenge = {"WWW-Authenticate": 'Bearer realm="noctis", error="invalid_token"'}
         raise ProblemError(401, str(error), kind="token", headers=challenge) from error
@@ -149,5 +166,6 @@ def caller(
         challenge = {"WWW-Authenticate": f'Bearer realm="noctis", {needed}'}
         detail = f"the token lacks {', '.join(missing)}"
         raise ProblemError(403, detail, kind="scope", headers=challenge)
+    request.state.rate_limit = _state(request).limits.request(principal.tenant)
     request.state.tenant = principal.tenant
     return principal

@@ -56,7 +56,8 @@ class Measure:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 named = {name for name, _ in message["headers"]}
-                missing = [header for header in _HEADERS if header[0] not in named]
+                always = (*_HEADERS, *scope.get("state", {}).get("rate_limit", ()))
+                missing = [header for header in always if header[0] not in named]
                 message["headers"] = [*message["headers"], *missing]
             await send(message)
 

@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from noctis.errors import NoctisError, StorageUnavailableError
 from noctis.storage.errors import AlreadyExistsError, NotFoundError
+from noctis.storage.quotas import QuotaError
 from registry.errors import UnknownVersionError
 
 __all__ = [
@@ -131,14 +132,18 @@ def respond(request: Request, problem: ProblemError) -> ProblemResponse:
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return OpenAPI's description of the problems that a route answers with."""
+    """Return OpenAPI's description of the problems that a route answers with.
+
+    Where a token is asked for (401), there may be two (400), or too many requests (429).
+    """
+    more = (400, 429) if HTTPStatus.UNAUTHORIZED in statuses else ()
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
         status: {
             "description": HTTPStatus(status).phrase,
             "content": {MEDIA_TYPE: {"schema": schema}},
         }
-        for status in statuses
+        for status in sorted({*statuses, *more})
     }
 
 
@@ -149,6 +154,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(NotFoundError, _on_not_found)
     app.add_exception_handler(AlreadyExistsError, _on_exists)
+    app.add_exception_handler(QuotaError, _on_quota)
     app.add_exception_handler(UnknownVersionError, _on_not_found)
     app.add_exception_handler(StorageUnavailableError, _on_unavailable)
     app.add_exception_handler(TimeoutError, _on_deadline)
@@ -205,6 +211,11 @@ def _on_not_found(request: Request, error: Exception) -> ProblemResponse:
 def _on_exists(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, AlreadyExistsError)  # noqa: S101 - registered for this class
     return respond(request, ProblemError(409, error.message, kind="exists"))
+
+
+def _on_quota(request: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, QuotaError)  # noqa: S101 - registered for this class alone
+    return respond(request, ProblemError(403, str(error), kind="quota"))
 
 
 def _on_unavailable(request: Request, error: Exception) -> ProblemResponse:

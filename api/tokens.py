@@ -32,6 +32,7 @@ LIFETIME_S: Final = 15 * 60
 ALGORITHM: Final = "EdDSA"
 TYPE: Final = "at+jwt"
 LOCK_SECONDS: Final = 10.0
+LONGEST: Final = 4096
 _REQUIRED: Final = ("iss", "aud", "exp", "iat", "sub", "jti", "tenant", "scope")
 
 
@@ -118,6 +119,13 @@ class Keyring:
 
     def verify(self, token: str) -> Principal:
         """Return whom a token speaks for; raise TokenError when it must not be trusted."""
+        return self.read(token)[0]
+
+    def read(self, token: str) -> tuple[Principal, float]:
+        """Return whom a token speaks for, and when it was issued; raise TokenError."""
+        if len(token) > LONGEST:
+            message = "the token is too long"
+            raise TokenError(message, hint="get one from POST /v1/auth/token")
         try:
             header = jwt.get_unverified_header(token)
             key = self.keys().get(header.get("kid", ""))
@@ -130,7 +138,7 @@ class Keyring:
                 algorithms=[ALGORITHM],
                 audience=AUDIENCE,
                 issuer=ISSUER,
-                options={"require": list(_REQUIRED)},
+                options={"require": list(_REQUIRED), "strict_aud": True},
             )
         except jwt.ExpiredSignatureError as error:
             message = "the token has expired"
@@ -138,7 +146,7 @@ class Keyring:
         except jwt.InvalidTokenError as error:
             message = "the token is not valid"
             raise TokenError(message, hint="get one from POST /v1/auth/token") from error
-        return _principal(claims)
+        return _principal(claims), _issued_at(claims)
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """Return the JSON Web Key Set with which others can verify our tokens."""
@@ -149,6 +157,14 @@ class Keyring:
         with FileLock(self._folder / ".lock", timeout=LOCK_SECONDS):
             if not self.keys():
                 self.rotate()
+
+
+def _issued_at(claims: dict[str, Any]) -> float:
+    issued_at, end = float(claims["iat"]), float(claims["exp"])
+    if not end - issued_at <= LIFETIME_S:
+        message = "the token lasts longer than any of ours"
+        raise TokenError(message)
+    return issued_at
 
 
 def _principal(claims: dict[str, Any]) -> Principal:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from cli.local import DEFAULT_VAR, Var, opened
 from cli.output import Json, out, print_json
+from cli.quota import set_quota
 from cli.resend import resend
 from cli.retention import retention
 from noctis.errors import ConfigurationError
@@ -22,6 +23,7 @@ device: Final = typer.Typer(help="Devices of a tenant.", no_args_is_help=True)
 app: Final = typer.Typer(help="Apps that read a tenant's stages.", no_args_is_help=True)
 service: Final = typer.Typer(help="Accounts of the platform's services.", no_args_is_help=True)
 tenant.command("retention")(retention)
+tenant.command("set-quota")(set_quota)
 device.command("resend")(resend)
 
 TenantName = Annotated[str, typer.Argument(help="1 to 32 of a-z, 0-9 and '-'")]

@@ -41,6 +41,13 @@ class Settings(BaseSettings):
     metrics_port: int = Field(0, ge=0, le=65535, description="of a service; 0: none")
     api_host: str = Field("127.0.0.1", description="address that the REST facade listens on")
     api_port: int = Field(8000, ge=0, le=65535)
+    api_workers: int = Field(1, ge=1, description="processes of the facade that share the load")
+    api_requests_per_second: float = Field(100, ge=0, description="of a tenant; 0: any number")
+    api_burst: int = Field(1000, ge=1, description="requests of a tenant at once")
+    api_epochs_per_minute: int = Field(
+        120_000, ge=0, description="of a tenant, over HTTP; 0: any"
+    )
+    api_devices: int = Field(0, ge=0, description="of a tenant; 0: any number")
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -7,8 +7,9 @@ from fastapi.exceptions import RequestValidationError
 from prometheus_client import Counter
 from pydantic import TypeAdapter, ValidationError
 
-from api.deps import caller, database, settings
+from api.deps import caller, database, limits, settings
 from api.ingesting import MOST, Ingested, Items, Sent, items_of, items_of_frame, keep
+from api.limits import Limits
 from api.names import DeviceName
 from api.problems import ProblemError, documented
 from api.scopes import EPOCHS_WRITE
@@ -52,9 +53,11 @@ _BODY: Final[dict[str, Any]] = {
 async def ingest_epochs(
     device: DeviceName,
     request: Request,
+    *,
     who: Annotated[Principal, Security(caller, scopes=[EPOCHS_WRITE])],
     store: Annotated[Database, Depends(database)],
     chosen: Annotated[Settings, Depends(settings)],
+    most: Annotated[Limits, Depends(limits)],
 ) -> Ingested:
     """Store up to 1000 epochs, or a frame as devices send them to the broker, in one step.
 
@@ -63,6 +66,7 @@ async def ingest_epochs(
     """
     items = await _understood(request)
     whose = DeviceId(who.tenant, device)
+    most.epochs(who.tenant, len(items.frames.in_bed))
 
     def work(connection: Connection) -> Ingested:
         devices.get(who.tenant, connection, device)

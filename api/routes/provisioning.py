@@ -6,14 +6,15 @@ from fastapi import APIRouter, Depends, Response, Security
 from pydantic import BaseModel, Field
 
 from api.bodies import Body, Line
-from api.deps import caller, database
+from api.deps import caller, database, settings
 from api.names import NAME, DeviceName
 from api.problems import ProblemError, documented, invalid
 from api.routes.devices import Device, shown
 from api.scopes import DEVICES_WRITE
 from noctis.errors import IdentityError
 from noctis.identity import DeviceId, Principal
-from noctis.storage import accounts, devices
+from noctis.settings import Settings
+from noctis.storage import accounts, devices, quotas
 from noctis.storage.database import Connection, Database
 
 __all__ = ["router"]
@@ -80,7 +81,11 @@ class DeviceChange(Body):
     responses=documented(409),
 )
 async def create_device(
-    wanted: NewDevice, who: Writer, store: Store, response: Response
+    wanted: NewDevice,
+    who: Writer,
+    store: Store,
+    chosen: Annotated[Settings, Depends(settings)],
+    response: Response,
 ) -> ProvisionedDevice:
     """Add a device with an account at the broker, which knows it within a second or two.
 
@@ -89,6 +94,7 @@ async def create_device(
     """
 
     def work(connection: Connection) -> tuple[devices.Device, Password]:
+        quotas.check_devices(who.tenant, connection, chosen.api_devices or None)
         try:
             made = devices.add(who.tenant, connection, wanted.name, time_zone=wanted.time_zone)
         except IdentityError as error:

@@ -1,8 +1,12 @@
-"""The tables of users: who they are, how long they stay signed in, whose tokens are void."""
+"""The tables of users: who they are, how long they stay signed in, whose tokens are void.
+
+And how much a tenant may ask for.
+"""
 
 from typing import Final
 
 from sqlalchemy import (
+    REAL,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -20,7 +24,7 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from noctis.storage.models import metadata
 
-__all__ = ["refresh_families", "users", "void_tokens"]
+__all__ = ["quotas", "refresh_families", "users", "void_tokens"]
 
 
 def _time(name: str) -> Column[object]:
@@ -66,4 +70,18 @@ void_tokens: Final = Table(
     Column("subject", LargeBinary, nullable=False, comment="a digest: names may be erased"),
     _time("since"),
     PrimaryKeyConstraint("subject"),
+)
+
+quotas: Final = Table(
+    "quotas",
+    metadata,
+    Column("tenant_id", ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True),
+    Column("requests_per_second", REAL, nullable=True),
+    Column("burst", Integer, nullable=True),
+    Column("epochs_per_minute", Integer, nullable=True),
+    Column("devices", Integer, nullable=True),
+    CheckConstraint("requests_per_second > 0", name="requests_per_second"),
+    CheckConstraint("burst > 0", name="burst"),
+    CheckConstraint("epochs_per_minute > 0", name="epochs_per_minute"),
+    CheckConstraint("devices >= 0", name="devices"),
 )

@@ -39,7 +39,11 @@ def ban(tenant: str, connection: Connection, subject: str) -> None:
     )
 
 
-def list_all(connection: Connection) -> dict[bytes, datetime]:
-    """Return the digests of subjects, and until when what they were issued is void."""
+def list_all(connection: Connection) -> tuple[datetime, dict[bytes, datetime]]:
+    """Return the database's time, and until when what was issued to which subject is void.
+
+    Subjects are called by their ``digest``.
+    """
+    now = connection.execute(select(func.clock_timestamp())).scalar_one()
     rows = connection.execute(select(void_tokens.c.subject, void_tokens.c.since))
-    return {row.subject: row.since for row in rows}
+    return now, {row.subject: row.since for row in rows}

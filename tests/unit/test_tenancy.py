@@ -36,6 +36,7 @@ SERVICES: Final = {
     ),
     "is for the broker, which knows all accounts, or for who logs in": (
         *("accounts.active", "accounts.authenticate", "void_tokens.list_all"),
+        *("quotas.list_all",),
     ),
     "knows nothing of what the tables hold": (
         *("arrays.*", "copying.copied", "database.ping", "dumps.server_major"),
@@ -47,6 +48,8 @@ SERVICES: Final = {
 FACADE: Final = {
     "accounts.authenticate": "who logs in is known by an account's name and password",
     "database.ping": "asks for a sign of life",
+    "quotas.list_all": "how much each tenant may ask for is read once for all requests",
+    "void_tokens.list_all": "whose tokens are void is read once for all requests",
     "ingest.ingest": "each frame bears the name of the caller's tenant",
 }
 """What the facade calls of them, and why."""
