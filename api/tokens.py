@@ -5,6 +5,7 @@ import time
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from secrets import token_urlsafe
 from threading import Lock
@@ -42,16 +43,17 @@ class TokenError(NoctisError):
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """An Ed25519 key and its id, the key's RFC 7638 thumbprint."""
+    """An Ed25519 key and its id, the key's RFC 7638 thumbprint; when it was made, in ns."""
 
     kid: str
     private: Ed25519PrivateKey
+    made_ns: int
 
     @classmethod
-    def of(cls, private: Ed25519PrivateKey) -> "SigningKey":
+    def of(cls, private: Ed25519PrivateKey, made_ns: int) -> "SigningKey":
         """Return the key with its id."""
         members = f'{{"crv":"Ed25519","kty":"OKP","x":"{_public_x(private)}"}}'
-        return cls(_base64(sha256(members.encode()).digest()), private)
+        return cls(_base64(sha256(members.encode()).digest()), private, made_ns)
 
     @property
     def jwk(self) -> dict[str, str]:
@@ -61,35 +63,55 @@ class SigningKey:
 
 
 class Keyring:
-    """The keys of a folder: the newest signs, all of them verify.
+    """The keys of a folder: the newest signs, those before verify what they have signed.
 
     The folder gets its first key on first use. A key is one PEM file, mode 0600, named after
-    the moment of its making; so ``rotate`` lets two keys overlap, and deleting an old file
-    retires a key. Other processes see such changes with their next token.
+    the moment of its making. ``rotate`` makes another; the one before verifies for as long as
+    its last token lives, and is deleted at the next turn. Deleting a file retires a key at
+    once. Other processes see either with their next token.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._changed_ns = 0
-        self._keys: dict[str, SigningKey] = {}
+        self._paths: list[Path] = []
+        self._loaded: list[SigningKey] = []
         self._lock = Lock()
-        self._ensure_key()
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._alone():
+            if not self.keys():
+                self._make()
 
     def keys(self) -> dict[str, SigningKey]:
-        """Return the keys by id, the oldest first."""
+        """Return the keys that are good for something, by id, the oldest first."""
         with self._lock:
-            changed_ns = self._folder.stat().st_mtime_ns
-            if changed_ns != self._changed_ns:
-                loaded = [_load(path) for path in sorted(self._folder.glob("*.pem"))]
-                self._keys = {key.kid: key for key in loaded}
-                self._changed_ns = changed_ns
-            return self._keys
+            paths = sorted(self._folder.glob("*.pem"))
+            if paths != self._paths:
+                self._loaded = [_load(path) for path in paths if path.exists()]
+                self._paths = paths
+            loaded = self._loaded
+        good = [key for key, after in pairwise(loaded) if time.time_ns() < _retired_ns(after)]
+        return {key.kid: key for key in [*good, *loaded[-1:]]}
 
-    def rotate(self) -> SigningKey:
-        """Make a new key that signs from now on; the ones before still verify."""
-        key = SigningKey.of(Ed25519PrivateKey.generate())
+    def rotate(self, *, forget: bool = False) -> SigningKey:
+        """Make a new key that signs from now on; the one before still verifies.
+
+        ``forget``: it does not, because somebody may have copied it, and all tokens end.
+        """
+        with self._alone():
+            kept = set() if forget else self.keys().keys()
+            key = self._make()
+            for path in self._folder.glob("*.pem"):
+                if _load(path).kid not in kept | {key.kid}:
+                    path.unlink()
+        return key
+
+    def _alone(self) -> FileLock:
+        return FileLock(self._folder / ".lock", timeout=LOCK_SECONDS)
+
+    def _make(self) -> SigningKey:
+        key = SigningKey.of(Ed25519PrivateKey.generate(), time.time_ns())
         pem = key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        path = self._folder / f"{time.time_ns():020d}.pem"
+        path = self._folder / f"{key.made_ns:020d}.pem"
         draft = path.with_suffix(".new")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -152,12 +174,6 @@ class Keyring:
         """Return the JSON Web Key Set with which others can verify our tokens."""
         return {"keys": [key.jwk for key in self.keys().values()]}
 
-    def _ensure_key(self) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with FileLock(self._folder / ".lock", timeout=LOCK_SECONDS):
-            if not self.keys():
-                self.rotate()
-
 
 def _issued_at(claims: dict[str, Any]) -> float:
     issued_at, end = float(claims["iat"]), float(claims["exp"])
@@ -180,16 +196,25 @@ def _principal(claims: dict[str, Any]) -> Principal:
     return Principal(claims["sub"], tenant, frozenset(scope.split()))
 
 
+def _retired_ns(after: SigningKey) -> int:
+    """Return when a key is good for nothing more: the last token before ``after`` has ended.
+
+    Facades that sign for a moment longer, and clocks that differ, have a minute.
+    """
+    return after.made_ns + (LIFETIME_S + 60) * 1_000_000_000
+
+
 def _load(path: Path) -> SigningKey:
     try:
         private = load_pem_private_key(path.read_bytes(), password=None)
+        made_ns = int(path.stem) if path.stem.isdecimal() else path.stat().st_mtime_ns
     except (ValueError, OSError) as error:
         message = f"{path} is no readable key"
         raise ConfigurationError(message, hint="delete it; a new one is made") from error
     if not isinstance(private, Ed25519PrivateKey):
         message = f"{path} is no Ed25519 key"
         raise ConfigurationError(message, hint="delete it; a new one is made")
-    return SigningKey.of(private)
+    return SigningKey.of(private, made_ns)
 
 
 def _public_x(private: Ed25519PrivateKey) -> str:

@@ -25,6 +25,7 @@ COMMANDS: Final = (
     Deferred("device", "cli.admin:device", "Devices of a tenant."),
     Deferred("app", "cli.admin:app", "Apps that read a tenant's stages."),
     Deferred("user", "cli.user:app", "Users of a tenant, and their roles."),
+    Deferred("key", "cli.key:app", "The keys that sign the facade's tokens."),
     Deferred("service", "cli.admin:service", "Accounts of the platform's services."),
     Deferred("cluster", "cli.cluster:app", "Several ingestors and workers; RabbitMQ."),
     Deferred("night", "cli.night:app", "Nights of a device."),

@@ -1,3 +1,4 @@
+import json
 import os
 import stat
 import time
@@ -7,8 +8,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from typer.testing import CliRunner
 
 from api.tokens import AUDIENCE, ISSUER, LIFETIME_S, TYPE, Keyring, SigningKey, TokenError
+from cli.main import app
 from noctis.errors import ConfigurationError
 from noctis.identity import Principal
 
@@ -156,6 +159,66 @@ def test_a_retired_key_is_refused(tmp_path: Path) -> None:
     min((tmp_path / "keys").glob("*.pem")).unlink()
     with pytest.raises(TokenError):
         keyring.verify(before)
+
+
+def test_a_key_is_retired_when_its_last_token_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyring, other = Keyring(tmp_path / "keys"), Keyring(tmp_path / "keys")
+    first = keyring.issue(PHONE)
+    keyring.rotate()
+    later = time.time_ns() + (LIFETIME_S + 30) * 10**9
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time_ns", lambda: later)
+        assert len(other.keys()) == 2
+    monkeypatch.setattr(time, "time_ns", lambda: later + 60 * 10**9)
+    assert len(other.keys()) == 1
+    assert len(other.jwks()["keys"]) == 1
+    with pytest.raises(TokenError):
+        other.verify(first)
+    keyring.rotate()
+    assert len(list((tmp_path / "keys").glob("*.pem"))) == 2
+
+
+def test_a_key_that_was_copied_is_forgotten_at_once(tmp_path: Path) -> None:
+    keyring, other = Keyring(tmp_path / "keys"), Keyring(tmp_path / "keys")
+    stolen = keyring.issue(PHONE)
+    assert other.verify(stolen) == PHONE
+    keyring.rotate(forget=True)
+    with pytest.raises(TokenError):
+        other.verify(stolen)
+    assert other.verify(keyring.issue(PHONE)) == PHONE
+    assert len(list((tmp_path / "keys").glob("*.pem"))) == 1
+
+
+def test_the_command_line_rotates_keys_and_shows_no_secret(tmp_path: Path) -> None:
+    keyring = Keyring(tmp_path / "keys")
+    before = keyring.issue(PHONE)
+
+    def run(*arguments: str) -> list[dict[str, str]]:
+        command = ["key", *arguments, "--var", str(tmp_path), "--json"]
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0, done.output
+        assert "PRIVATE" not in done.output
+        rows: list[dict[str, str]] = json.loads(done.stdout.splitlines()[-1])
+        return rows
+
+    assert [row["use"] for row in run("list")] == ["signs"]
+    rotated = run("rotate")
+    assert [row["use"] for row in rotated] == ["verifies", "signs"]
+    assert run("list") == rotated
+    assert keyring.verify(before) == PHONE
+    assert jwt.get_unverified_header(keyring.issue(PHONE))["kid"] == rotated[-1]["kid"]
+    assert len(run("rotate", "--forget")) == 1
+    with pytest.raises(TokenError):
+        keyring.verify(before)
+
+
+def test_a_token_that_lasts_longer_than_ours_is_refused(keyring: Keyring) -> None:
+    now = int(time.time())
+    keyring.verify(signed(keyring, iat=now - 5, exp=now - 5 + LIFETIME_S))
+    with pytest.raises(TokenError, match="longer"):
+        keyring.verify(signed(keyring, iat=now - 5, exp=now - 4 + LIFETIME_S))
 
 
 def test_published_keys_verify_tokens_and_hold_no_secret(keyring: Keyring) -> None:
