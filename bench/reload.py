@@ -27,7 +27,7 @@ from noctis.telemetry import configure_logging
 from registry.manifest import MANIFEST
 from registry.store import Registry
 
-__all__ = ["Stretch", "main", "measure"]
+__all__ = ["VERSIONS", "Stretch", "main", "measure", "publish"]
 
 FIRST_EPOCHS_S: Final = 35.0
 EVERY_S: Final = 2.0
@@ -52,7 +52,7 @@ def measure(model: Path, *, devices: int, seconds: float, rounds: int) -> dict[s
         folder.chmod(0o755)
         with Platform(folder, api_port=free_port()) as platform:
             passwords = enrol(platform, devices)
-            registry = _publish(platform.var / "models", model)
+            registry = publish(platform.var / "models", model)
             host, port = platform.broker_address
             with Witness(host, port, app=APP, tenant=TENANT, password=passwords[APP]) as app:
                 fleet = platform.add_device("fleet", fleet_of(folder, devices), password="")
@@ -65,7 +65,8 @@ def measure(model: Path, *, devices: int, seconds: float, rounds: int) -> dict[s
         return _result(entries, app, stretches, next(switches))
 
 
-def _publish(root: Path, model: Path) -> Registry:
+def publish(root: Path, model: Path) -> Registry:
+    """Publish a model twice, under the VERSIONS that take turns."""
     manifest = json.loads((model / MANIFEST).read_text("utf-8"))
     registry = Registry(root)
     for version in VERSIONS:
