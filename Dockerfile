@@ -15,6 +15,7 @@ COPY evaluation evaluation
 COPY training training
 COPY registry registry
 COPY api api
+COPY runner runner
 COPY cli cli
 COPY migrations migrations
 RUN /opt/noctis/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
@@ -23,7 +24,8 @@ FROM python:3.12-slim-bookworm
 RUN apt-get update \
  && apt-get install -y --no-install-recommends mosquitto \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --system --uid 10001 --home-dir /var/lib/noctis --create-home noctis
+ && useradd --system --uid 10001 --home-dir /var/lib/noctis --create-home noctis \
+ && install -d -o noctis /var/lib/noctis/keys /var/lib/noctis/models
 COPY --from=build /opt/noctis /opt/noctis
 ENV PATH=/opt/noctis/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -14,6 +14,7 @@ from registry.store import ALIASES, DEFAULT_NAME, Alias, Registry, Switch
 __all__ = ["Catalogue", "Entry", "Pointer"]
 
 MOST_CARD: Final = 64 * 1024
+SHIPPED: Final = "shipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,18 @@ class Catalogue:
                 message, hint=f"GET /v1/models/{name}/versions lists them"
             )
         return folder_of(self.root, name, version)
+
+    def resolve(self, name: str, wanted: str) -> str:
+        """Return the version that a version, an alias or ``shipped`` means.
+
+        Raises UnknownVersionError when there is none.
+        """
+        pointed = {str(it.alias): it.version or SHIPPED for it in self.pointers(name)}
+        version = pointed.get(wanted, wanted)
+        if version == SHIPPED and name == DEFAULT_NAME:
+            version = read_manifest(DEFAULT_FOLDER).version
+        self.folder(name, version)
+        return version
 
     def entries(self, name: str, after: str, limit: int) -> list[Entry]:
         """Return versions whose name comes behind ``after``, so many at most."""

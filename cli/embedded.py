@@ -155,7 +155,7 @@ class Platform:
         self._retire(passwords)
         for part in self._parts:
             self._tell(f"starting {part.name}")
-            service = self._service(part, passwords[part.account])
+            service = self._service(part, passwords.get(part.account, ""))
             self._children[part.name] = Watched(service, service.restart)
             service.restart()
         self._wait_until_ready()
@@ -165,7 +165,8 @@ class Platform:
         """Give each service a new password at each start: none is kept in a file."""
         with transaction(self.engine, seconds=10) as connection:
             known = {it.username for it in accounts.active(connection)}
-            names = {part.account for part in self._parts} | set(filter(is_replica, known))
+            names = {part.account for part in self._parts if part.account}
+            names |= set(filter(is_replica, known))
             passwords = {name: accounts.set_service(connection, name) for name in names}
             self._accounts = list(accounts.active(connection))
         return passwords

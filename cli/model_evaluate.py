@@ -9,19 +9,17 @@ import typer
 from rich.table import Table
 
 from cli.labels import Since, Until, utc
-from cli.local import DEFAULT_VAR, SECONDS, Var, database_url
+from cli.local import DEFAULT_VAR, Var, connected
 from cli.output import Json, out, print_json, progress
+from evaluation import stored
 from evaluation.datasets import Recording, find_nights, load
 from evaluation.document import document
 from evaluation.staging import by_subject, stage_nights
-from evaluation.stored import Held, hold
 from inference.night import NIGHT_NAME
 from inference.versions import SHIPPED_FOLDERS
 from noctis.errors import ConfigurationError
 from noctis.settings import Settings
 from noctis.stages import LABELS
-from noctis.storage import devices
-from noctis.storage.engine import Engine, create, transaction
 from registry.manifest import night_in_training, read_manifest
 from registry.store import ALIASES, DEFAULT_NAME, Registry
 
@@ -70,15 +68,14 @@ def evaluate(
     if data is not None:
         told = _of_nights(data, folder, settings, jobs)
     else:
-        engine = create(database_url(var), application="noctis-cli", connections=1)
-        span = (utc(since), utc(until))
-        model = read_manifest(folder).full_name
-        try:
-            told = _of_stored(
-                tenant or "", engine, device, model=model, source=source, span=span
-            )
-        finally:
-            engine.dispose()
+        told = _of_stored(
+            tenant or "",
+            device,
+            var,
+            model=read_manifest(folder).full_name,
+            source=source,
+            span=(utc(since), utc(until)),
+        )
     if json:
         print_json(told)
     else:
@@ -105,43 +102,21 @@ def _of_nights(data: Path, folder: Path, settings: Settings, jobs: int) -> dict[
 
 def _of_stored(
     tenant: str,
-    engine: Engine,
     device: str | None,
+    var: Path,
     *,
     model: str,
     source: str,
     span: tuple[datetime | None, datetime | None],
 ) -> dict[str, Any]:
-    """Hold a tenant's devices against their labels; a device counts as a subject."""
-    with transaction(engine, SECONDS) as connection:
-        names = [it.name for it in devices.list_of(tenant, connection)]
-    if device is not None:
-        names = [device.removeprefix(f"{tenant}/")]
-    held: dict[str, Held] = {}
-    for at, one in enumerate(names):
-        report("devices with labels", at, len(names))
-        found = hold(
-            tenant, engine, one, model=model, source=source, since=span[0], until=span[1]
+    name = None if device is None else device.removeprefix(f"{tenant}/")
+    with connected(var) as engine:
+        told = stored.evaluate(
+            tenant, engine, name, model=model, source=source, span=span, progress=report
         )
-        if found is not None:
-            held[one] = found
-    if not held:
-        message = f"{tenant} has no label of the source {source} there"
-        raise ConfigurationError(message, hint=f"noctis labels list {tenant} shows what it has")
-    unmatched = sum(it.unmatched for it in held.values())
-    told = document({name: it.tally for name, it in held.items()})
-    if not told["epochs"] + told["unstaged"]:
-        message = f"nothing of {model} is stored where {tenant} has labels"
-        raise ConfigurationError(message, hint="name a --version that served or was replayed")
-    if unmatched:
-        progress(f"{unmatched} labels stand where nothing of {model} is stored")
-    return {
-        "model": model,
-        "tenant": tenant,
-        "source": source,
-        "unmatched": unmatched,
-        **told,
-    }
+    if told["unmatched"]:
+        progress(f"{told['unmatched']} labels stand where nothing of {model} is stored")
+    return told
 
 
 def folder_of(registry: Registry, version: str) -> Path:

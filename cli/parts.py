@@ -21,11 +21,14 @@ REPLICATED: Final = {"ingestor": "ingestor", "inference": "live"}
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One process: ``module`` is what it runs, ``name`` what it is called."""
+    """One process: ``module`` is what it runs, ``name`` what it is called.
+
+    ``account``: its own with the broker, empty where it has none.
+    """
 
     name: str
     module: str
-    account: str
+    account: str = ""
     instance: int = 0
     shards: str = "0-63"
 
@@ -46,6 +49,7 @@ def parts(replicas: int) -> list[Part]:
     return [
         *replicated,
         Part("companion", "companion", "svc-companion-0"),
+        Part("runner", "runner"),
         Part("api", "api", "svc-api-0"),
     ]
 

@@ -4,16 +4,15 @@ import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-import numpy as np
 import typer
 
 from cli.local import DEFAULT_VAR, Var, connected, database_url, opened
 from cli.model_evaluate import folder_of
 from cli.output import Json, out, print_json, progress
 from cli.replay_view import as_json, compared, table, tell
-from evaluation import agreement
+from evaluation import replayed
 from inference import replay as runner
 from inference.model import Model
 from inference.replay import Done, Order
@@ -22,8 +21,7 @@ from noctis.errors import ConfigurationError
 from noctis.identity import DeviceId
 from noctis.settings import Settings
 from noctis.storage import predictions, replays
-from noctis.storage.agreement import SHAPE, of_part
-from noctis.storage.engine import Engine, transaction
+from noctis.storage.engine import transaction
 from noctis.storage.replays import Replay
 from registry.store import DEFAULT_NAME, Registry
 
@@ -34,7 +32,6 @@ app: Final = typer.Typer(
 )
 
 PLAN_S: Final = 600.0
-CALL_S: Final = 60.0
 TOLD_EVERY_S: Final = 2.0
 SERVED: Final = "served"
 
@@ -122,7 +119,10 @@ def show(
     with connected(var) as engine:
         with transaction(engine) as connection:
             found = replays.get(connection, number)
-        report = None if against is None else _compare(engine, found, against)
+        report = None
+        if against is not None:
+            other = None if against == SERVED else against
+            report = replayed.compare(engine, found, other)
     if report is None:
         tell(found, json=json)
     elif json:
@@ -181,16 +181,3 @@ class _Meter:
             f"replay {self._replay.id}: {self._done} of {self._replay.epochs} epochs, "
             f"{rate:.0f}/s"
         )
-
-
-def _compare(engine: Engine, replay: Replay, against: str) -> dict[str, Any]:
-    """Return how a replay compares, part by part, each a transaction of its own."""
-    with transaction(engine, CALL_S) as connection:
-        own = predictions.known_model(connection, replay.model)
-        other = None if against == SERVED else predictions.known_model(connection, against)
-        parts = replays.parts(connection, replay.id, is_open=False)
-    pairs = np.zeros(SHAPE, np.int64)
-    for part in parts:
-        with transaction(engine, CALL_S) as connection:
-            pairs += of_part(connection, part, own, other)
-    return agreement.document(pairs)

@@ -3,20 +3,23 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.datasets import Progress
+from evaluation.document import document
 from evaluation.figures import NO_STAGE, Tally, tally, total
 from noctis.epoch import EPOCH_SECONDS
+from noctis.errors import ConfigurationError
 from noctis.stages import COUNT
-from noctis.storage import labels, predictions
+from noctis.storage import devices, labels, predictions
 from noctis.storage.engine import Engine, transaction
 from noctis.storage.labels import Label
 from noctis.storage.predictions import Staged
 
-__all__ = ["Held", "hold", "match"]
+__all__ = ["Held", "evaluate", "hold", "match"]
 
 NEAR: Final = timedelta(seconds=EPOCH_SECONDS / 2)
 PAUSE: Final = timedelta(hours=1)
@@ -57,6 +60,42 @@ def hold(
     if not held:
         return None
     return Held(total([it.tally for it in held]).pooled(), sum(it.unmatched for it in held))
+
+
+def evaluate(
+    tenant: str,
+    engine: Engine,
+    device: str | None,
+    *,
+    model: str,
+    source: str,
+    span: tuple[datetime | None, datetime | None] = (None, None),
+    progress: Progress = lambda _what, _done, _total: None,
+) -> dict[str, Any]:
+    """Hold a tenant's devices, or one of them, against their labels; a device is a subject.
+
+    Return the figures as JSON has them. Raise ConfigurationError where there is nothing to
+    compare, NotFoundError for an unknown device.
+    """
+    with transaction(engine, SECONDS) as connection:
+        known = [it.name for it in devices.list_of(tenant, connection)]
+    names = known if device is None else [device]
+    held: dict[str, Held] = {}
+    for at, one in enumerate(names):
+        progress("devices with labels", at, len(names))
+        since, until = span
+        found = hold(tenant, engine, one, model=model, source=source, since=since, until=until)
+        if found is not None:
+            held[one] = found
+    if not held:
+        message = f"{tenant} has no label of the source {source} there"
+        raise ConfigurationError(message, hint=f"noctis labels list {tenant} shows what it has")
+    told = document({name: it.tally for name, it in held.items()})
+    if not told["epochs"] + told["unstaged"]:
+        message = f"nothing of {model} is stored where {tenant} has labels"
+        raise ConfigurationError(message, hint="name a --version that served or was replayed")
+    unmatched = sum(it.unmatched for it in held.values())
+    return {"model": model, "tenant": tenant, "source": source, "unmatched": unmatched, **told}
 
 
 def match(stretch: Sequence[Label], staged: Sequence[Staged]) -> Held:

@@ -12,6 +12,7 @@ from noctis.storage import (
     experiment_models,
     guards,
     label_models,
+    operation_models,
     replay_models,
     rollup_schema,
     user_models,
@@ -23,6 +24,7 @@ __all__ = [
     "drift_models",
     "experiment_models",
     "label_models",
+    "operation_models",
     "replay_models",
     "user_models",
 ]  # imported for their tables

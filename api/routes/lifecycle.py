@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from api.routes import aliases, drift, labels, models, uploads
+from api.routes import aliases, drift, evaluation, labels, models, operations, uploads
 
 __all__ = ["router"]
 
 router = APIRouter()
-for part in (models, aliases, uploads, labels, drift):
+for part in (models, aliases, uploads, labels, drift, evaluation, operations):
     router.include_router(part.router)

@@ -56,8 +56,10 @@ def database(settings: Settings) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="module")
-def app(database: Engine, settings: Settings) -> FastAPI:  # noqa: ARG001 - there must be devices
-    return create_app(settings)
+def app(database: Engine, settings: Settings) -> Iterator[FastAPI]:  # noqa: ARG001 - there must be devices
+    made = create_app(settings)
+    yield made
+    made.state.noctis.database.close()
 
 
 @pytest.fixture(scope="module")

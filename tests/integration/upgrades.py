@@ -69,6 +69,7 @@ KNOWN: Final[dict[str, Sequence[object]]] = {
     "model_id": (1, 1, 1),
     "predictions.origin": (0, 0, 0),
     "jobs.name": ("upkeep", "sweep", "tidy"),
+    "operations.kind": ("replay", "evaluation", "experiment"),
     "source": ("psg", "diary", "psg-second"),
     "reference_stages.stage": (0, 1, 3),
     "recordings.state": ("open", "closed", "withdrawn"),

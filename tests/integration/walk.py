@@ -40,12 +40,16 @@ from noctis.storage import (
     tenants,
     users,
 )
+from noctis.storage import operations as operations_of
 from noctis.storage.engine import transaction
 from noctis.storage.ingest import Received, ingest
 from tests.integration.inference_fixtures import Night
 
 METHODS: Final = ("get", "post", "put", "patch", "delete")
-OWNED: Final = ("device", "recording", "replay", "command", "source", "stream", "app", "user")
+OWNED: Final = (
+    *("device", "recording", "replay", "command", "source", "stream", "app", "user"),
+    "operation",
+)
 """Parameters, in paths, queries and bodies, that name something of a tenant's."""
 
 COMMON: Final = ("model", "version", "alias", "experiment")
@@ -290,7 +294,14 @@ def _derive(connection: Connection, tenant: str, device: str, night: Night) -> d
     wanted = commands.Range(night.stream, 1, 5)
     [command] = commands.order_resend(tenant, connection, device, [wanted])
     replay = replays.add(tenant, connection, device, model, since=begun, until=ended)
-    return {"recording": str(recording), "command": str(command), "replay": str(replay)}
+    order = {"model": MODEL[0], "version": MODEL[1], "device": device}
+    operation = operations_of.add(tenant, connection, "replay", order, device=device, by="walk")
+    return {
+        "recording": str(recording),
+        "command": str(command),
+        "replay": str(replay),
+        "operation": str(operation.id),
+    }
 
 
 def holdings(engine: Engine, tenant: str) -> dict[str, list[str]]:

@@ -28,7 +28,7 @@ SERVICES: Final = {
         *("stretches.context", "timeline.*"),
     ),
     "carries out what was asked for with a tenant's name, or lists it for the platform": (
-        *("erasing.*", "erasures.get", "erasures.list_all", "replays.*"),
+        *("erasing.*", "erasures.get", "erasures.list_all", "operation_queue.*", "replays.*"),
     ),
     "belongs to the platform and to no tenant": (
         *("accounts.revoke_service", "accounts.set_service", "experiments.*", "jobs.*"),
