@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from inference.model import DEFAULT_FOLDER
-from inference.versions import folder_of
+from inference.versions import SHIPPED_FOLDERS, folder_of
 from noctis.errors import ModelError
 from registry.errors import UnknownVersionError
 from registry.manifest import CARD, Manifest, read_manifest
-from registry.store import ALIASES, DEFAULT_NAME, Alias, Registry, Switch
+from registry.store import ALIASES, Alias, Registry, Switch
 
 __all__ = ["Catalogue", "Entry", "Pointer"]
 
@@ -52,7 +51,7 @@ class Catalogue:
         """Return the models' names."""
         folders = self.root.iterdir() if self.root.is_dir() else ()
         return sorted(
-            {DEFAULT_NAME, *(it.name for it in folders if (it / "versions").is_dir())}
+            {*SHIPPED_FOLDERS, *(it.name for it in folders if (it / "versions").is_dir())}
         )
 
     def registry(self, name: str) -> Registry:
@@ -64,9 +63,7 @@ class Catalogue:
 
     def versions(self, name: str) -> list[str]:
         """Return a model's versions by their name, the shipped one among them."""
-        published = self.registry(name).versions()
-        shipped = read_manifest(DEFAULT_FOLDER)
-        return sorted({*published, shipped.version} if name == shipped.name else published)
+        return sorted({*self.registry(name).versions(), *self._shipped(name)})
 
     def folder(self, name: str, version: str) -> Path:
         """Return the folder of a version; raise UnknownVersionError when there is none."""
@@ -84,8 +81,8 @@ class Catalogue:
         """
         pointed = {str(it.alias): it.version or SHIPPED for it in self.pointers(name)}
         version = pointed.get(wanted, wanted)
-        if version == SHIPPED and name == DEFAULT_NAME:
-            version = read_manifest(DEFAULT_FOLDER).version
+        if version == SHIPPED:
+            [version] = self._shipped(name) or [SHIPPED]
         self.folder(name, version)
         return version
 
@@ -97,7 +94,7 @@ class Catalogue:
     def entry(self, name: str, version: str) -> Entry:
         """Return a version; raise UnknownVersionError when there is none."""
         folder = self.folder(name, version)
-        is_shipped = folder == DEFAULT_FOLDER
+        is_shipped = version in self._shipped(name)
         pointing = tuple(
             it.alias
             for it in self.pointers(name)
@@ -136,6 +133,12 @@ class Catalogue:
 
     def without_paths(self, text: str) -> str:
         """Return a text about models without the place where they lie."""
-        for folder in (self.root, DEFAULT_FOLDER.parent):
+        for folder in (self.root, *(it.parent for it in SHIPPED_FOLDERS.values())):
             text = text.replace(f"{folder}/", "")
         return text
+
+    @staticmethod
+    def _shipped(name: str) -> list[str]:
+        """Return the version of a model that came with this release, if there is one."""
+        folder = SHIPPED_FOLDERS.get(name)
+        return [] if folder is None else [read_manifest(folder).version]

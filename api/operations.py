@@ -12,6 +12,7 @@ from api.catalogue import Catalogue
 from api.problems import ProblemError, invalid
 from api.scopes import EVALUATION_RUN, EXPERIMENTS_READ, REPLAY_RUN
 from api.threads import in_thread
+from inference.night import NIGHT_NAME
 from noctis.identity import Principal
 from noctis.storage import operations
 from noctis.storage.database import Connection, Database
@@ -126,6 +127,9 @@ async def version_of(known: Catalogue, model: str, wanted: str) -> str:
     names = await in_thread(known.names)
     if model not in names:
         raise invalid(("body", "model"), f"there is no model {model!r}")
+    if model == NIGHT_NAME:
+        detail = "stages whole nights, that are revised as they close: replay a live stager"
+        raise invalid(("body", "model"), detail)
     try:
         return await in_thread(lambda: known.resolve(model, wanted))
     except UnknownVersionError as error:

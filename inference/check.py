@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from inference.model import Model
+from inference import versions
 from noctis.errors import ModelError
 
 __all__ = ["main"]
@@ -26,7 +26,7 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
     try:
-        told = {"model": Model.load(Path(sys.argv[1])).full_name}
+        told = {"model": versions.load(Path(sys.argv[1])).manifest.full_name}
     except (ModelError, MemoryError) as error:
         told = {"error": str(error) or "it takes too much memory"}
     sys.stdout.write(json.dumps(told) + "\n")

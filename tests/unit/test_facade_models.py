@@ -79,7 +79,8 @@ def publish(models: Path, *versions: str) -> None:
 def test_models_are_listed_with_their_versions_and_aliases(models: Path, reader: Asker) -> None:
     publish(models, "1", "2", "3")
     Registry(models).promote("champion", "2")
-    [model] = reader("GET", "/v1/models").json()["models"]
+    night, model = reader("GET", "/v1/models").json()["models"]
+    assert (night["name"], night["versions"]) == ("night-stager", 1)
     assert (model["name"], model["versions"]) == ("stager", 4)
     assert {it["alias"]: it["version"] for it in model["aliases"]} == {
         "champion": "2",
