@@ -15,6 +15,7 @@ __all__ = [
     "LABELS_WRITE",
     "MODELS_READ",
     "MODELS_WRITE",
+    "OPERATIONS_READ",
     "PREDICT",
     "PREDICTIONS_READ",
     "RECORDINGS_READ",
@@ -40,6 +41,7 @@ MODELS_WRITE: Final = "models:write"
 EVALUATION_RUN: Final = "evaluation:run"
 DRIFT_READ: Final = "drift:read"
 REPLAY_RUN: Final = "replay:run"
+OPERATIONS_READ: Final = "operations:read"
 EXPERIMENTS_READ: Final = "experiments:read"
 EXPERIMENTS_WRITE: Final = "experiments:write"
 USERS_WRITE: Final = "users:write"
@@ -61,6 +63,7 @@ SCOPES: Final = APP_SCOPES | {
     DEVICES_WRITE: "provision, configure, rotate and revoke devices",
     EVALUATION_RUN: "hold a version against the tenant's reference stages",
     REPLAY_RUN: "let another version stage what is stored",
+    OPERATIONS_READ: "follow, cancel and resume what takes long, of those kinds it may order",
     USERS_WRITE: "add, change and remove the tenant's users and apps",
     EXPERIMENTS_READ: "read the platform's experiments",
     EXPERIMENTS_WRITE: "start and stop experiments, for the whole platform",
@@ -77,6 +80,7 @@ _ADMIN: Final = _MEMBER | {
     DEVICES_WRITE,
     EVALUATION_RUN,
     REPLAY_RUN,
+    OPERATIONS_READ,
     USERS_WRITE,
 }
 

@@ -10,6 +10,7 @@ from api.deps import caller, database
 from api.operations import Operation, kinds_of, told
 from api.paging import MAX_PAGE_SIZE, PageSize, PageToken, next_token, position_of
 from api.problems import ProblemError, documented
+from api.scopes import OPERATIONS_READ
 from noctis.identity import Principal
 from noctis.storage import operations
 from noctis.storage.database import Connection, Database
@@ -25,7 +26,7 @@ router = APIRouter(
 _BY_NUMBER: Final = TypeAdapter(tuple[Annotated[int, Field(gt=0, lt=1 << 31)]])
 
 Key = Annotated[UUID, Path(examples=["3f0f3a0a-9a5e-4d6c-8e0c-2b8f6f1c7a10"])]
-Caller = Annotated[Principal, Security(caller)]
+Caller = Annotated[Principal, Security(caller, scopes=[OPERATIONS_READ])]
 Store = Annotated[Database, Depends(database)]
 
 

@@ -250,15 +250,16 @@ def test_operations_come_in_pages_of_the_kinds_that_a_token_is_for(
             break
     assert [it["id"] for it in pages] == [it["id"] for it in every]
     assert {it["kind"] for it in every} == {"replay", "evaluation"}
-    replays = Asker(app, "t1", "replay:run")
+    replays = Asker(app, "t1", "operations:read", "replay:run")
     assert {it["kind"] for it in replays("GET", "/v1/operations").json()["operations"]} == {
         "replay"
     }
     [evaluation] = [it for it in every if it["kind"] == "evaluation"]
     problem_of(replays("GET", path_of(evaluation)), 404)
-    nobody = Asker(app, "t1", "devices:read")
-    problem_of(nobody("GET", "/v1/operations"), 403)
-    problem_of(nobody("GET", path_of(evaluation)), 403)
+    for scopes in (("operations:read",), ("replay:run", "evaluation:run")):
+        nobody = Asker(app, "t1", *scopes)
+        problem_of(nobody("GET", "/v1/operations"), 403)
+        problem_of(nobody("GET", path_of(evaluation)), 403)
 
 
 @pytest.mark.parametrize(
