@@ -1,7 +1,7 @@
 """``noctis model drift``: whether devices still send what the model was trained on."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -10,12 +10,12 @@ from rich.table import Table
 
 from cli.local import DEFAULT_VAR, Var, opened
 from cli.output import Json, out, print_json, progress
-from drift import advice, current, reference
+from drift import acknowledged, advice, current, reference
 from drift.current import Window
 from drift.report import Report
 from noctis.errors import ConfigurationError
 from noctis.settings import Settings
-from noctis.storage import drift_reports
+from noctis.storage import drift_acknowledgements, drift_reports
 from noctis.storage.drift_reports import Kept
 
 __all__ = ["drift"]
@@ -38,6 +38,12 @@ def drift(
     version: Annotated[
         str | None, typer.Option(help="A version, an alias, or 'shipped' (default: serves).")
     ] = None,
+    acknowledge: Annotated[
+        str | None,
+        typer.Option(metavar="TENANT[/DEVICE]", help="Set aside what its report finds."),
+    ] = None,
+    by: Annotated[str, typer.Option(help="With --acknowledge: who looked at it.")] = "",
+    reason: Annotated[str, typer.Option(help="With --acknowledge: what it was.")] = "",
     var: Var = DEFAULT_VAR,
     json: Json = False,
 ) -> None:
@@ -45,8 +51,12 @@ def drift(
 
     With --tenant it is computed from what is stored, over the 14 days up to the last night or
     from the evening --since up to that before --until. Without, the companion's newest reports
-    are shown. A verdict is stable, drift, or unknown (too few nights).
+    are shown. A verdict is stable, drift, or unknown (too few nights). What is acknowledged is
+    told no more; another change of it is.
     """
+    if acknowledge is not None:
+        _acknowledge(acknowledge, by, reason, var, json=json)
+        return
     if tenant is None:
         if device or since or until or version:
             message = "--device, --since, --until and --version need --tenant"
@@ -55,20 +65,47 @@ def drift(
             kept = drift_reports.newest(None, connection)
         _show_kept(kept, json=json)
         raise typer.Exit(int(any(it.verdict == "drift" for it in kept)))
-    against = reference.load(Settings(var=var).models, version)
     first, last = (None if it is None else it.date() for it in (since, until))
-    with opened(var) as connection:
-        window = current.window(tenant, connection, device, first, last)
-    _bring_up(tenant, device, window, var)
-    with opened(var) as connection:
-        nights = current.nights(tenant, connection, device, window, model=against.model)
-    made = current.report(against, nights, window)
+    made = _now(tenant, device, (first, last), version, var)
     whose = tenant if device is None else f"{tenant}/{device}"
     if json:
         print_json({"subject": whose, **made.as_json()})
     else:
         _show(whose, made)
     raise typer.Exit(int(made.verdict != "stable"))
+
+
+def _now(
+    tenant: str,
+    device: str | None,
+    evenings: tuple[date | None, date | None],
+    version: str | None,
+    var: Path,
+) -> Report:
+    """Return the report on what is stored now."""
+    against = reference.load(Settings(var=var).models, version)
+    with opened(var) as connection:
+        window = current.window(tenant, connection, device, *evenings)
+    _bring_up(tenant, device, window, var)
+    with opened(var) as connection:
+        nights = current.nights(tenant, connection, device, window, model=against.model)
+        known = drift_acknowledgements.of(tenant, connection, device)
+    return current.report(against, nights, window, known)
+
+
+def _acknowledge(whose: str, by: str, reason: str, var: Path, *, json: bool) -> None:
+    """Set aside what the newest kept report finds; say what that is."""
+    tenant, _, device = whose.partition("/")
+    with opened(var) as connection:
+        done = acknowledged.acknowledge(
+            tenant, connection, device or None, by=by, reason=reason
+        )
+    if json:
+        print_json(acknowledged.as_told(done))
+        return
+    names = ", ".join([*done.changes, *sorted(done.channels)])
+    out.print(f"{whose}: {names}: acknowledged by {done.by}: {done.reason}")
+    progress("the companion's next report says so; another change is told again")
 
 
 def _bring_up(tenant: str, device: str | None, window: Window, var: Path) -> None:
@@ -126,8 +163,16 @@ def _show(whose: str, made: Report) -> None:
             f"{change.stream}: another mean since {change.since} ({change.by:+.1f} SD from "
             f"night to night), told on {change.told}"
         )
+    for line in _acknowledged(made):
+        out.print(line)
     for line in advice.of(made):
         out.print(f"→ {line}")
+
+
+def _acknowledged(made: Report) -> Iterator[str]:
+    for it in made.acknowledged:
+        names = ", ".join([*it["changes"], *it["channels"]])
+        yield f"{names}: acknowledged by {it['by']} on {it['at'][:10]}: {it['reason']}"
 
 
 def _text(value: float | None) -> str:

@@ -14,7 +14,7 @@ from drift import reference
 from drift.reference import Reference
 from drift.report import LOOKBACK_DAYS, WINDOW_DAYS, Report, compare
 from noctis.errors import ModelError
-from noctis.storage import drift_reports, night_histograms
+from noctis.storage import drift_acknowledgements, drift_reports, night_histograms
 from noctis.storage.database import Connection, Database
 from noctis.storage.drift_reports import Subject
 
@@ -104,6 +104,9 @@ class Drift:
             ),
             within_s=STEP_S,
         )
+        acknowledged = await self._database.call(
+            lambda it: drift_acknowledgements.of(subject.tenant, it, subject.device)
+        )
         made = await anyio.to_thread.run_sync(
             lambda: compare(
                 against.fingerprint,
@@ -111,6 +114,7 @@ class Drift:
                 model=against.model,
                 since=until - timedelta(days=WINDOW_DAYS),
                 until=until,
+                acknowledged=acknowledged,
             )
         )
         before = await self._database.call(

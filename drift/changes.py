@@ -8,6 +8,7 @@ people may differ as they like, and a small step that all devices take on one ev
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -58,12 +59,16 @@ class Change:
     by: float
 
 
-def find(nights: Sequence[NightSummary]) -> list[Change] | None:
+def find(
+    nights: Sequence[NightSummary], since: Mapping[str, date] = MappingProxyType({})
+) -> list[Change] | None:
     """Return the changes in nights of a group of devices, by their first evening.
 
-    None where the nights are too few to know what is usual.
+    ``since``: streams whose former change is known, and the evening from which on another one
+    is looked for. None where the nights are too few to know what is usual.
     """
-    deviations = _deviations(_by_device(nights))
+    begins = np.array([since.get(stream, date.min).toordinal() for stream in STREAMS])
+    deviations = _deviations(_by_device(nights), begins)
     if deviations is None:
         return None
     evenings = sorted(deviations)
@@ -90,20 +95,23 @@ def _by_device(nights: Sequence[NightSummary]) -> dict[str, list[tuple[date, Num
 
 
 def _deviations(
-    devices: Mapping[str, Sequence[tuple[date, Numbers]]],
+    devices: Mapping[str, Sequence[tuple[date, Numbers]]], begins: NDArray[np.int64]
 ) -> dict[date, Numbers] | None:
     """Return each evening's nights, shape (k, streams), as deviations from the usual.
 
     In standard deviations from night to night, as the first nights of all devices have them.
+    ``begins``, shape (streams,): since which evening, an ordinal, a stream is looked at.
     """
     first, rows = [], []
     for nights in devices.values():
         if len(nights) <= FIRST_NIGHTS:
             continue
         table = np.array([values for _, values in nights])
-        usual = _mean(table[:FIRST_NIGHTS])
-        first.append(table[:FIRST_NIGHTS] - usual)
-        rows += [(day, values - usual) for day, values in nights]
+        first.append(table[:FIRST_NIGHTS] - _mean(table[:FIRST_NIGHTS]))
+        days = np.array([day.toordinal() for day, _ in nights])
+        counted = days[:, None] >= begins
+        away = np.where(counted, table, np.nan) - _usual(table, counted)
+        rows += [(day, values) for (day, _), values in zip(nights, away, strict=True)]
     if not first:
         return None
     scale = _scale(np.concatenate(first), len(first))
@@ -111,6 +119,13 @@ def _deviations(
     for day, row in rows:
         evenings.setdefault(day, []).append(row / scale)
     return {day: np.array(table) for day, table in evenings.items()}
+
+
+def _usual(table: Numbers, counted: NDArray[np.bool_]) -> Numbers:
+    """Return the mean of a device's first nights that count; NaN where there are no more."""
+    first = counted & (counted.cumsum(axis=0) <= FIRST_NIGHTS)
+    usual = _mean(np.where(first, table, np.nan))
+    return np.where(counted.sum(axis=0) > FIRST_NIGHTS, usual, np.nan)
 
 
 def _scale(residuals: Numbers, devices: int) -> Numbers:

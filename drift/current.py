@@ -9,6 +9,7 @@ from drift.report import LOOKBACK_DAYS, WINDOW_DAYS, Report, compare
 from noctis.errors import ConfigurationError
 from noctis.histograms import NightSummary
 from noctis.storage import night_histograms, recordings
+from noctis.storage.drift_acknowledgements import Acknowledgement
 from noctis.storage.engine import Connection
 
 __all__ = ["Window", "bring_up", "nights", "report", "window"]
@@ -63,10 +64,22 @@ def nights(
     )
 
 
-def report(against: Reference, found: Sequence[NightSummary], span: Window) -> Report:
+def report(
+    against: Reference,
+    found: Sequence[NightSummary],
+    span: Window,
+    acknowledged: Sequence[Acknowledgement],
+) -> Report:
     """Return the report on the window; raise ModelError where training had too few subjects."""
     since, until = span
-    return compare(against.fingerprint, found, model=against.model, since=since, until=until)
+    return compare(
+        against.fingerprint,
+        found,
+        model=against.model,
+        since=since,
+        until=until,
+        acknowledged=acknowledged,
+    )
 
 
 def _lookback(span: Window) -> date:

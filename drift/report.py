@@ -1,6 +1,6 @@
 """What is told of drift: a verdict for each channel, the changes, and what to look at."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, Literal
@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift import chance
+from drift.acknowledged import as_told, known_changes, known_channels
 from drift.changes import Change, find
 from drift.distances import Scales, distances, pooled
 from noctis.features import FEATURES
 from noctis.histograms import PLACES, NightSummary
 from noctis.stages import LABELS
+from noctis.storage.drift_acknowledgements import Acknowledgement
 from registry.fingerprint import Fingerprint
 
 __all__ = ["LOOKBACK_DAYS", "WINDOW_DAYS", "Channel", "Report", "Verdict", "compare"]
@@ -23,7 +25,7 @@ LOOKBACK_DAYS: Final = 56
 FEWEST_NIGHTS: Final = 3
 
 Verdict = Literal["stable", "drift", "unknown"]
-ChannelVerdict = Literal["stable", "drift", "unlearnt"]
+ChannelVerdict = Literal["stable", "drift", "unlearnt", "acknowledged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class Channel:
     ``wasserstein`` is in ``unit``, ``wasserstein_scaled`` in the interquartile range of
     training; ``missing`` is a share, ``missing_change`` that less the share in training.
     ``limits``: what chance may reach, by name. None: no value to compare. ``verdict``:
-    ``unlearnt`` where training had no value of it, so that the model does not look at it.
+    ``unlearnt`` where training had no value of it, so that the model does not look at it;
+    ``acknowledged`` where all that is beyond chance is what a person has looked at.
     """
 
     name: str
@@ -54,7 +57,8 @@ class Report:
     """Drift of a group of devices: ``sleepers`` of them with ``nights`` in the window.
 
     ``changes``: None where there are too few nights to know what is usual. ``stages``: the
-    shares of what the model told in the window.
+    shares of what the model told in the window. ``acknowledged``: what a person has looked at
+    and is told no more, with who and why.
     """
 
     model: str
@@ -68,6 +72,7 @@ class Report:
     stages: dict[str, float]
     trained_stages: dict[str, float]
     confidence: float | None
+    acknowledged: tuple[dict[str, Any], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as JSON has it."""
@@ -83,6 +88,7 @@ class Report:
             "stages": self.stages,
             "trained_stages": self.trained_stages,
             "confidence": self.confidence,
+            "acknowledged": list(self.acknowledged),
         }
 
 
@@ -93,16 +99,19 @@ def compare(
     model: str,
     since: date,
     until: date,
+    acknowledged: Sequence[Acknowledgement] = (),
 ) -> Report:
     """Return the report on nights with since <= evening < until, and of those before them.
 
-    The window is held against the fingerprint; changes are looked for in all ``nights``.
+    The window is held against the fingerprint; changes are looked for in all ``nights``. Of a
+    stream whose change is ``acknowledged`` another change is looked for since that was told.
     Raises ModelError where the fingerprint is of too few subjects.
     """
     inside = [it for it in nights if since <= it.evening < until and _epochs(it)]
     sleepers = _by_sleeper(inside)
-    channels = _channels(fingerprint, sleepers) if len(sleepers) else ()
-    changes = find([it for it in nights if it.evening < until])
+    seen = known_channels(acknowledged, model)
+    channels = _channels(fingerprint, sleepers, seen) if len(sleepers) else ()
+    changes = find([it for it in nights if it.evening < until], known_changes(acknowledged))
     is_drift = bool(changes) or any(it.verdict == "drift" for it in channels)
     few = len(inside) < FEWEST_NIGHTS
     stages = sum((it.stages for it in inside), np.zeros(len(LABELS), np.int64))
@@ -119,10 +128,13 @@ def compare(
         stages=_named(stages),
         trained_stages=_named(fingerprint.stages),
         confidence=round(float(np.mean(sure)), 4) if sure else None,
+        acknowledged=tuple(as_told(it) for it in acknowledged),
     )
 
 
-def _channels(fingerprint: Fingerprint, sleepers: NDArray[np.int64]) -> tuple[Channel, ...]:
+def _channels(
+    fingerprint: Fingerprint, sleepers: NDArray[np.int64], seen: Collection[str]
+) -> tuple[Channel, ...]:
     reference = fingerprint.total.astype(np.float64)
     scales = Scales(fingerprint.total)
     window = pooled(sleepers, np.ones(len(sleepers)))
@@ -133,7 +145,7 @@ def _channels(fingerprint: Fingerprint, sleepers: NDArray[np.int64]) -> tuple[Ch
         Channel(
             name=feature.name,
             unit=feature.unit,
-            verdict="unlearnt" if not scales.learnt[n] else "drift" if why else "stable",
+            verdict=_verdict(feature.name, why, seen) if scales.learnt[n] else "unlearnt",
             why=why,
             psi=_number(found[n, 0]),
             ks=_number(found[n, 1]),
@@ -156,6 +168,12 @@ def _why(found: NDArray[np.float64], limits: NDArray[np.float64]) -> tuple[str, 
     beyond = np.abs(found) > limits
     values = ("values",) if beyond[:3].all() else ()
     return (*values, "missing") if beyond[3] else values
+
+
+def _verdict(name: str, why: Sequence[str], seen: Collection[str]) -> ChannelVerdict:
+    if not why:
+        return "stable"
+    return "acknowledged" if all(f"{name} {it}" in seen for it in why) else "drift"
 
 
 def _by_sleeper(nights: Sequence[NightSummary]) -> NDArray[np.int64]:

@@ -20,7 +20,7 @@ from drift.current import Window
 from drift.report import Verdict
 from noctis.errors import ConfigurationError, ModelError
 from noctis.identity import Principal
-from noctis.storage import drift_reports
+from noctis.storage import drift_acknowledgements, drift_reports
 from noctis.storage.database import Connection, Database
 from noctis.storage.drift_reports import Kept
 from registry.errors import UnknownVersionError
@@ -80,6 +80,9 @@ class Drift(BaseModel):
     stages: dict[str, float] = Field(description="shares of what the version told")
     trained_stages: dict[str, float] = Field(description="the same in training")
     confidence: float | None = Field(description="mean of the likeliest stage's probability")
+    acknowledged: list[dict[str, Any]] = Field(
+        description="what a person has looked at and is told no more, with who and why"
+    )
 
 
 class KeptDrift(BaseModel):
@@ -193,8 +196,11 @@ async def get_drift(
     nights = await store.call(
         lambda it: current.nights(who.tenant, it, device, span, model=against.model)
     )
+    acknowledged = await store.call(
+        lambda it: drift_acknowledgements.of(who.tenant, it, device)
+    )
     try:
-        made = await in_thread(lambda: current.report(against, nights, span))
+        made = await in_thread(lambda: current.report(against, nights, span, acknowledged))
     except ModelError as error:
         raise ProblemError(409, str(error), kind="model") from error
     return Drift(device=device, **made.as_json())

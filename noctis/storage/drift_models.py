@@ -1,4 +1,4 @@
-"""The tables of drift: what each night looked like, and the reports made of that."""
+"""The tables of drift: what nights looked like, reports of that, what people made of them."""
 
 from typing import Final
 
@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
 from noctis.storage.models import metadata
 
-__all__ = ["drift_reports", "night_histograms"]
+__all__ = ["drift_acknowledgements", "drift_reports", "night_histograms"]
 
 
 def _time(name: str) -> Column[object]:
@@ -69,4 +69,24 @@ drift_reports: Final = Table(
         postgresql_nulls_not_distinct=True,
     ),
     CheckConstraint("verdict IN ('stable', 'drift', 'unknown')", name="verdict"),
+)
+
+drift_acknowledgements: Final = Table(
+    "drift_acknowledgements",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("tenant_id", ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False),
+    Column(
+        "device_id",
+        ForeignKey("devices.id", ondelete="CASCADE"),
+        nullable=True,
+        comment="null: of all of the tenant's",
+    ),
+    Column("model", Text, nullable=False),
+    Column("findings", JSONB, nullable=False),
+    Column("acknowledged_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    _time("acknowledged_at"),
+    Index("ix_drift_acknowledgements_tenant_id", "tenant_id", "device_id"),
+    CheckConstraint("acknowledged_by <> '' AND reason <> ''", name="said"),
 )

@@ -42,7 +42,7 @@ class Kept:
     made_at: datetime
 
 
-# New or revised nights since the last report, or another version since then.
+# New or revised nights, or words of a person, since the last report, or another version.
 _DUE: Final = text("""
 WITH nights AS (
   SELECT d.tenant_id, d.id AS device_id, max(h.made_at) AS made_at, max(r.evening) AS evening
@@ -62,7 +62,11 @@ SELECT s.tenant_id, t.name AS tenant, s.device_id, d.name AS device, s.evening
  WHERE NOT EXISTS (
    SELECT FROM drift_reports k
     WHERE k.tenant_id = s.tenant_id AND k.device_id IS NOT DISTINCT FROM s.device_id
-      AND k.model = :model AND k.made_at >= s.made_at)
+      AND k.model = :model AND k.made_at >= s.made_at
+      AND NOT EXISTS (
+        SELECT FROM drift_acknowledgements a
+         WHERE a.tenant_id = s.tenant_id AND (a.device_id IS NULL OR a.device_id = s.device_id)
+           AND a.acknowledged_at >= k.made_at))
  ORDER BY s.made_at, s.tenant_id, s.device_id NULLS FIRST
 """)
 _LAST: Final = text("""

@@ -21,6 +21,7 @@ from companion.drift import Drift
 from drift import reference
 from inference.model import DEFAULT_FOLDER
 from noctis.childproc import Child
+from noctis.errors import NoctisError
 from noctis.features import NAMES
 from noctis.settings import Settings
 from noctis.storage import drift_reports, erasing, erasures, night_histograms
@@ -91,12 +92,16 @@ def count(engine: Engine, table: str) -> int:
         return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())  # noqa: S608
 
 
-def ask(url: str, folder: Path, *arguments: str) -> tuple[int, Any]:
+def ask(url: str, folder: Path, *arguments: str, fails: bool = False) -> Any:  # noqa: ANN401
+    """Return exit code and answer; None where an error that we can name is what comes."""
     done = CliRunner().invoke(
         app,
         ["model", "drift", "--var", str(folder), "--json", *arguments],
         env={"NOCTIS_DATABASE_URL": url},
     )
+    if fails:
+        assert isinstance(done.exception, NoctisError), done.exception
+        return None
     assert done.exception is None or isinstance(done.exception, SystemExit)
     return done.exit_code, json.loads(done.stdout)
 
@@ -175,6 +180,29 @@ def test_people_are_shown_what_drifts_since_when_and_what_to_look_at(
     shown = " ".join(done.stdout.split())
     assert f"hr_mean: another mean since {since}" in shown
     assert "→ heart rate: firmware of the radar" in shown
+
+
+def test_what_a_person_acknowledges_is_told_no_more_of_the_tenant_and_of_its_devices(
+    home: Engine, url: str, tmp_path: Path
+) -> None:
+    said = ["--by", "Ada", "--reason", "all radars were changed"]
+    for wrong in (["calm", *said], ["moved"], ["nobody", *said], ["moved/none", *said]):
+        assert ask(url, tmp_path, "--acknowledge", *wrong, fails=True) is None
+    code, done = ask(url, tmp_path, "--acknowledge", "moved", *said)
+    assert (code, list(done["changes"]), done["by"]) == (0, ["hr_mean"], "Ada")
+    work(url)
+    found = kept(home)
+    assert {it.verdict for (tenant, _), it in found.items() if tenant == "moved"} == {"stable"}
+    for body in (found["moved", None].body, found["moved", "bed-1"].body):
+        assert body["changes"] == []
+        assert body["acknowledged"] == [done]
+    assert ask(url, tmp_path, "--tenant", "moved", "--device", "bed-1")[0] == 0
+    assert found["calm", None].body["acknowledged"] == []
+    with transaction(home) as connection:
+        connection.execute(text("DELETE FROM drift_acknowledgements"))
+        connection.execute(text("DELETE FROM drift_reports"))
+    work(url)
+    assert kept(home)["moved", None].verdict == "drift"
 
 
 @pytest.mark.broker
