@@ -80,7 +80,7 @@ class Logins:
                     lambda it: accounts.authenticate(it, username, secret)
                 )
         if found is None:
-            audit("login_refused", by=_named(username), address=address, grant="app")
+            _tell("login_refused", username, address, "client_credentials")
             raise Refused
         scopes = _narrowed(granted(found.role), asked)
         return Login(Principal(username, found.tenant, scopes), at)
@@ -138,7 +138,7 @@ class Logins:
         """Return the user whose password is right; raise Refused or ProblemError 429."""
         wait_s = self._guesses.begin(login, address)
         if wait_s:
-            audit("login_slowed", by=_named(login), address=address, grant="password")
+            _tell("login_slowed", login, address, "password")
             detail = "too many wrong passwords for this login; wait, and try again"
             raise _busy(detail, wait_s)
         known = None
@@ -151,7 +151,7 @@ class Logins:
                 passphrases.verify, password, stored
             )
         if known is None or not right:
-            audit("login_refused", by=_named(login), address=address, grant="password")
+            _tell("login_refused", login, address, "password")
             raise Refused
         self._guesses.right(login, address)
         return _Known(known, renewed)
@@ -240,6 +240,7 @@ def _is_login(text: str) -> bool:
     return True
 
 
-def _named(login: str) -> str:
-    """Return a login for the log; what is none may be a password in the wrong field."""
-    return login if _is_login(login) else "no login"
+def _tell(event: str, login: str, address: str, grant: str) -> None:
+    """Write down who was not let in; what is no login may be a password in the wrong field."""
+    by, tenant = (login, parse_login(login)[1]) if _is_login(login) else ("no login", "")
+    audit(event, by=by, tenant=tenant, address=address, grant=grant)
