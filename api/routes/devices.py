@@ -55,11 +55,12 @@ async def list_devices(
 ) -> DevicePage:
     """Return the devices by name, those that were revoked too."""
     [after] = position_of(page_token, _BY_NAME) if page_token else [""]
-    known = await store.call(lambda connection: devices.list_of(who.tenant, connection))
-    rest = [device for device in known if device.name > after]
     size = min(page_size, MAX_PAGE_SIZE)
-    page = rest[:size]
-    token = next_token([page[-1].name]) if len(rest) > size else None
+    found = await store.call(
+        lambda it: devices.list_of(who.tenant, it, after=after, limit=size + 1)
+    )
+    page = found[:size]
+    token = next_token([page[-1].name]) if len(found) > size else None
     return DevicePage(devices=[shown(each) for each in page], next_page_token=token)
 
 

@@ -1,6 +1,6 @@
 """Nights: the list, the figures, the hypnogram, and what a person makes of one."""
 
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -34,6 +34,10 @@ FIRST: Final = date(2000, 1, 1)
 LAST: Final = date(2200, 1, 1)
 Evening = Annotated[date | None, Query(ge=FIRST, le=LAST, examples=["2026-03-01"])]
 _NOTE: Final = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"  # lines and tabs, nothing else odd
+_FIGURES: Final = (
+    *(each.name for each in fields(Figures)),
+    *("efficiency_percent", "light_percent", "deep_percent", "rem_percent"),
+)
 _PLACE: Final = TypeAdapter(tuple[AwareDatetime, UUID])
 
 
@@ -241,5 +245,4 @@ def _shown(found: recordings.Recording) -> Recording:
 
 
 def _figures(known: Figures) -> dict[str, float | None]:
-    derived = ("efficiency_percent", "light_percent", "deep_percent", "rem_percent")
-    return {**asdict(known), **{name: getattr(known, name) for name in derived}}
+    return {name: getattr(known, name) for name in _FIGURES}

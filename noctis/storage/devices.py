@@ -58,11 +58,14 @@ def add(tenant: str, connection: Connection, device: str, *, time_zone: str = "U
     return get(tenant, connection, device)
 
 
-def list_of(tenant: str, connection: Connection) -> list[Device]:
-    """Return a tenant's devices by name, the revoked ones too."""
-    id_of(tenant, connection)
-    rows = connection.execute(_select(tenant).order_by(devices.c.name))
-    return [Device(*row) for row in rows]
+def list_of(
+    tenant: str, connection: Connection, *, after: str = "", limit: int | None = None
+) -> list[Device]:
+    """Return a tenant's devices by name, the revoked ones too; of those behind ``after``."""
+    key = id_of(tenant, connection)
+    mine = (devices.c.tenant_id == key) & (devices.c.name > after)
+    query = select(*_COLUMNS).where(mine).order_by(devices.c.name).limit(limit)
+    return [Device(*row) for row in connection.execute(query)]
 
 
 def get(tenant: str, connection: Connection, device: str) -> Device:

@@ -297,3 +297,22 @@ def test_what_is_stored_reads_as_it_was_sent(facade: Facade) -> None:
     ).json()["epochs"]
     mine = [it for it in page if it["stream"] == body["stream"]]
     assert [it["features"] for it in mine] == [it["features"] for it in body["epochs"]]
+
+
+def test_epochs_far_apart_come_page_by_page_each_once(facade: Facade) -> None:
+    path, days = "/v1/devices/sparse/epochs", (300, 120, 119, 3, 0)
+    facade.client.post("/v1/devices", json={"name": "sparse"}, headers=facade.speaker())
+    now = int(time.time()) - 600
+    for before in days:
+        night = Night(10, utc_s=now - 86400 * before)
+        assert send(facade, body_of(night.frames()), f"{path}:ingest")["stored"] == 10
+    starts: list[str] = []
+    query = {"since": "2000-01-01T00:00:00Z", "page_size": "7"}
+    token: str | None = ""
+    while token is not None:
+        more = {"page_token": token} if token else {}
+        page = facade.client.get(path, params={**query, **more}, headers=facade.speaker())
+        starts += [each["start"] for each in page.json()["epochs"]]
+        token = page.json()["next_page_token"]
+    made = [now - 86400 * before + 30 * place for before in days for place in range(10)]
+    assert [datetime.fromisoformat(it).timestamp() for it in starts] == made
