@@ -74,6 +74,7 @@ _TAGS: Final = [
     {"name": "devices", "description": "Devices, their epochs and their stages"},
     {"name": "labels", "description": "Reference stages of devices"},
     {"name": "evaluation", "description": "Versions held against reference stages"},
+    {"name": "experiments", "description": "Versions beside the champion"},
     {"name": "replay", "description": "Stored epochs through another version"},
     {"name": "operations", "description": "What takes long: how far it is, its result"},
     {"name": "drift", "description": "Whether devices send what the model was trained on"},

@@ -9,13 +9,12 @@ from rich.table import Table
 from cli.local import DEFAULT_VAR, Var
 from cli.model_evaluate import SHIPPED, Jobs, Name, folder_of, nights_of, report
 from cli.output import Json, out, print_json, progress
-from evaluation import comparison
+from evaluation import comparison, promotion
 from evaluation.comparison import Report, Side
 from evaluation.gate import Limits
 from inference import versions
-from noctis.errors import ConfigurationError, ModelError
+from noctis.errors import ConfigurationError
 from noctis.settings import Settings
-from registry.manifest import MANIFEST, digest_of, read_manifest
 from registry.store import CHAMPION, DEFAULT_NAME, Alias, Registry
 
 __all__ = ["compare", "promote"]
@@ -48,7 +47,7 @@ def compare(
     folders = (folder_of(registry, candidate), folder_of(registry, baseline))
     made = _compared(folders, data, settings, latency=latency, jobs=jobs)
     if file is not None:
-        _write(made, file)
+        promotion.keep(made, file)
     if json:
         print_json(made.model_dump(mode="json"))
     else:
@@ -95,12 +94,13 @@ def promote(
         folders = (folder, folder_of(registry, serving or SHIPPED))
         made = None
         if file is not None:
-            made = _given(file, folders)
+            made = comparison.read_report(file)
+            promotion.check(made, folders, str(file))
         elif data is not None:
             made = _compared(folders, data, settings, latency=latency, jobs=jobs)
-        words = _words(made, override, reason)
+        words = promotion.words(made, override, reason)
         if made is not None:
-            _write(made, registry.folder / "reports" / f"{made.sha256}.json")
+            promotion.keep(made, registry.folder / "reports" / f"{made.sha256}.json")
         switch = registry.promote(
             CHAMPION, version, approver=approver, reason=words, expected=serving
         )
@@ -130,47 +130,6 @@ def _compared(
     for one in made.left_out:
         progress(f"left out: night {one.night}, {one.reason}")
     return made
-
-
-def _given(file: Path, folders: tuple[Path, Path]) -> Report:
-    """Return a report from a file; raise ModelError where it is not on these two models."""
-    made = comparison.read_report(file)
-    for side, folder in zip((made.candidate, made.baseline), folders, strict=True):
-        if side.manifest != digest_of(folder / MANIFEST):
-            meant = read_manifest(folder).full_name
-            message = f"{file} is on {side.model}, not on {meant} as it is here"
-            raise ModelError(message, hint="compare the version with the one that serves now")
-    if made.limits != Limits(latency_ratio=made.limits.latency_ratio):
-        message = f"{file} was made with other limits than the gate's"
-        raise ModelError(message, hint="compare the models anew")
-    return made
-
-
-def _words(made: Report | None, override: str, reason: str) -> str:
-    """Return what the history is told; raise ModelError where the gate says no."""
-    if made is None:
-        if not override:
-            message = (
-                "nothing shows that this version holds its own against the one that serves"
-            )
-            raise ModelError(message, hint="--data DIR compares them, --report FILE tells how")
-        return "; ".join(filter(None, (reason, f"override: {override}", "not compared")))
-    told = made.decision
-    if told.reasons and not override:
-        message = f"{made.candidate.model} is not promoted: {'; '.join(told.reasons)}"
-        raise ModelError(message, hint="train a better one, or --override REASON")
-    parts = [reason, f"override: {override}" if override else "", *told.reasons]
-    summary = f"{told.verdict} to {made.baseline.model} on {told.subjects} subjects"
-    return "; ".join(filter(None, (*parts, summary, f"report {made.sha256}")))
-
-
-def _write(made: Report, file: Path) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(made.model_dump_json(), "utf-8")
-    except OSError as error:
-        message = f"{file} cannot be written: {error.strerror}"
-        raise ConfigurationError(message, hint="is its folder there, and ours?") from error
 
 
 def _show(made: Report) -> None:

@@ -24,7 +24,16 @@ from inference.stage import is_stageable
 from noctis.errors import ModelError
 from registry.manifest import MANIFEST, Manifest, Night, digest_of, read_manifest
 
-__all__ = ["LeftOut", "Report", "Side", "compare", "latency_ratio", "left_out", "read_report"]
+__all__ = [
+    "LeftOut",
+    "Report",
+    "Side",
+    "check",
+    "compare",
+    "latency_ratio",
+    "left_out",
+    "read_report",
+]
 
 TIMED: Final = 150
 
@@ -180,6 +189,15 @@ def read_report(path: Path) -> Report:
     except (OSError, ValidationError) as error:
         message = f"{path} is no report of a comparison"
         raise DataError(message, hint="noctis model compare … --out FILE writes one") from error
+    check(report, str(path))
+    return report
+
+
+def check(report: Report, where: str) -> None:
+    """Raise ModelError when a report's decision is not what its counts say.
+
+    ``where``: what the error calls it.
+    """
     decision = decide(
         _tallies(report.candidate),
         _tallies(report.baseline),
@@ -187,9 +205,8 @@ def read_report(path: Path) -> Report:
         limits=report.limits,
     )
     if decision != report.decision:
-        message = f"{path} was changed: its counts decide otherwise than it says"
+        message = f"{where} was changed: its counts decide otherwise than it says"
         raise ModelError(message, hint="compare the models anew")
-    return report
 
 
 def _side(folder: Path, manifest: Manifest, tallies: Mapping[str, Tally]) -> Side:

@@ -1,11 +1,34 @@
 """The model's life, put together: versions, labels, evaluation, drift, experiments, replays."""
 
+from typing import Final
+
 from fastapi import APIRouter
 
-from api.routes import aliases, drift, evaluation, labels, models, operations, uploads
+from api.routes import (
+    aliases,
+    drift,
+    evaluation,
+    experiments,
+    labels,
+    models,
+    operations,
+    promotion,
+    uploads,
+)
 
 __all__ = ["router"]
 
+_PARTS: Final = (
+    models,
+    aliases,
+    promotion,
+    uploads,
+    labels,
+    drift,
+    evaluation,
+    experiments,
+    operations,
+)
 router = APIRouter()
-for part in (models, aliases, uploads, labels, drift, evaluation, operations):
+for part in _PARTS:
     router.include_router(part.router)

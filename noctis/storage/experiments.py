@@ -36,7 +36,10 @@ SELECT x.id, x.name, x.kind, m.name AS model_name, m.version, x.share, t.name AS
   LEFT JOIN tenants t ON t.id = x.tenant_id
 """
 _RUNNING: Final = text(f"{_SELECT} WHERE x.stopped_at IS NULL ORDER BY x.id")
-_LIST: Final = text(f"{_SELECT} ORDER BY x.id DESC LIMIT :limit")
+_LIST: Final = text(f"""
+{_SELECT} WHERE CAST(:before AS integer) IS NULL OR x.id < :before
+ ORDER BY x.id DESC LIMIT :limit
+""")
 _GET: Final = text(f"{_SELECT} WHERE x.name = :name")
 _LOCK: Final = text("LOCK TABLE experiments IN SHARE ROW EXCLUSIVE MODE")
 # Two that choose who serves a device must not meet; shadows of different versions may.
@@ -151,9 +154,12 @@ def running(connection: Connection) -> list[Experiment]:
     return [Experiment(*row) for row in connection.execute(_RUNNING)]
 
 
-def list_all(connection: Connection, *, limit: int = 100) -> list[Experiment]:
-    """Return the experiments, the newest first."""
-    return [Experiment(*row) for row in connection.execute(_LIST, {"limit": limit})]
+def list_all(
+    connection: Connection, *, before: int | None = None, limit: int = 100
+) -> list[Experiment]:
+    """Return the experiments, the newest first; ``before``: older than that of this id."""
+    rows = connection.execute(_LIST, {"before": before, "limit": limit})
+    return [Experiment(*row) for row in rows]
 
 
 def get(connection: Connection, name: str) -> Experiment:

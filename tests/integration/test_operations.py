@@ -1,5 +1,6 @@
 """Replays and evaluations that callers order, and the runner that does them."""
 
+import json
 import os
 import signal
 import sys
@@ -309,3 +310,80 @@ def test_an_order_that_makes_no_sense_is_pointed_at(
 def test_an_id_that_no_operation_can_have_is_pointed_at(home: Asker, key: str) -> None:
     problem = problem_of(home("GET", f"/v1/operations/{key}"), 422)
     assert problem["errors"][0]["pointer"] == "#/path/operation"
+
+
+EYES: Final = {"name": "eyes", "kind": "shadow", "version": "two"}
+
+
+def test_an_experiment_is_started_told_reported_on_and_stopped(
+    app: FastAPI, home: Asker, runner: Runner
+) -> None:
+    began = home("POST", "/v1/experiments", json=EYES)
+    assert began.status_code == 201, began.text
+    assert began.headers["location"] == "/v1/experiments/eyes"
+    assert (began.json()["model"], began.json()["stopped_at"]) == ("stager@two", None)
+    again = home("POST", "/v1/experiments", json={**EYES, "name": "more"})
+    assert "in the way" in problem_of(again, 409)["detail"]
+    canary = {"name": "bird", "kind": "canary", "version": "five", "tenant": "t2"}
+    assert home("POST", "/v1/experiments", json=canary).json()["share"] == 0.1
+    first = home("GET", "/v1/experiments", params={"page_size": 1}).json()
+    rest = home("GET", "/v1/experiments", params={"page_token": first["next_page_token"]})
+    listed = first["experiments"] + rest.json()["experiments"]
+    assert [it["name"] for it in listed] == ["bird", "eyes"]
+    ordered = home("POST", "/v1/experiments/eyes:report", json={})
+    assert ordered.status_code == 202
+    while runner.turn():
+        pass
+    report = home("GET", ordered.headers["location"]).json()
+    assert report["state"] == "done", report
+    assert report["result"]["devices"] == 3
+    unseen = Asker(app, "t1", "operations:read", "replay:run", "evaluation:run")
+    problem_of(unseen("GET", ordered.headers["location"]), 404)
+    stopped = home("POST", "/v1/experiments/eyes:stop").json()
+    assert stopped["stopped_at"] is not None
+    assert home("POST", "/v1/experiments/eyes:stop").json() == stopped
+    assert home("GET", "/v1/experiments/eyes").json() == stopped
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scope"),
+    [
+        ("GET", "/v1/experiments", "experiments:read"),
+        ("GET", "/v1/experiments/eyes", "experiments:read"),
+        ("POST", "/v1/experiments/eyes:report", "experiments:read"),
+        ("POST", "/v1/experiments/eyes:stop", "experiments:write"),
+        ("POST", "/v1/experiments", "experiments:write"),
+    ],
+)
+def test_experiments_need_their_scope(app: FastAPI, method: str, path: str, scope: str) -> None:
+    narrow = Asker(app, "t1", *(SCOPES.keys() - {scope}))
+    body = {"json": EYES if path.endswith("experiments") else {}} if method == "POST" else {}
+    assert problem_of(narrow(method, path, **body), 403)["detail"].endswith(scope)
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"name": "Eyes!"}, "#/name"),
+        ({"kind": "coup"}, "#/kind"),
+        ({"version": "nine"}, "#/version"),
+        ({"model": "night-stager"}, "#/model"),
+        ({"tenant": "t9"}, "#/tenant"),
+        ({"tenant": "\0"}, "#/tenant"),
+        ({"kind": "ab", "share": 1.0}, "#/share"),
+        ({"kind": "ab", "share": 1e400}, "#/share"),
+    ],
+)
+def test_an_experiment_that_makes_no_sense_is_pointed_at(
+    home: Asker, change: dict[str, object], pointer: str
+) -> None:
+    body = json.dumps({**EYES, "name": "odd", **change})
+    sent = {"Content-Type": "application/json"}
+    problem = problem_of(home("POST", "/v1/experiments", content=body, headers=sent), 422)
+    assert problem["errors"][0]["pointer"] == pointer
+
+
+def test_what_is_no_experiment_is_not_found(home: Asker) -> None:
+    problem_of(home("GET", "/v1/experiments/none"), 404)
+    problem_of(home("POST", "/v1/experiments/none:stop"), 404)
+    problem_of(home("POST", "/v1/experiments/none:report", json={}), 404)
