@@ -137,6 +137,7 @@ def _serving(url: str, var: Path) -> Iterator[tuple[int, int]]:
         "NOCTIS_DATABASE_URL": url,
         "NOCTIS_BROKER_PORT": str(free_port()),
         "NOCTIS_API_PORT": str(facade),
+        "NOCTIS_API_REQUESTS_PER_SECOND": "0",
         "NOCTIS_LOG_LEVEL": "warning",
     }
     commands = {bare: ("bench.bare", str(bare)), facade: ("api",)}
