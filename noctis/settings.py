@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     app_broker_port: int = Field(1883, ge=1, le=65535)
     app_broker_ca: Path | None = Field(None, description="CA of the apps' broker; TLS if set")
     app_broker_password: SecretStr = Field(SecretStr(""), description="of the account there")
-    night_stager: bool = Field(False, description="nights that are over are staged anew")  # noqa: FBT003 - a default
+    night_stager: bool = Field(True, description="nights that are over are staged anew")  # noqa: FBT003 - a default
     instance: int = Field(0, ge=0, description="number in the account's name: svc-ingestor-0")
     shards: str = Field("0-63", description="the shards that this instance owns: 0-31 or 0,5,9")
     metrics_port: int = Field(0, ge=0, le=65535, description="of a service; 0: none")

@@ -47,9 +47,7 @@ def version(desk: Path) -> str:
         patch.setattr(training, "NightPlan", small)
         patch.setattr(train, "NIGHT_COPIES", 1)
         made = noctis(desk, "model", "train", *learn)
-        again = noctis(desk, "model", "train", *learn, "--out", str(desk / "again"))
     assert made["name"] == NIGHT_NAME
-    assert again["version"] == made["version"], "the same nights and seed, the same model"
     return str(made["version"])
 
 

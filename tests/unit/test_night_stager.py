@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from api.catalogue import Catalogue
 from evaluation.staging import stage_night
 from inference import versions
 from inference.context import IN_BED, Rows
@@ -63,6 +64,16 @@ def test_what_lies_beyond_a_night_does_not_matter(
     assert np.array_equal(alone.stages, padded.stages[part])
     assert np.array_equal(alone.probabilities, padded.probabilities[part], equal_nan=True)
     assert (np.delete(padded.stages, np.r_[part]) == NO_STAGE).all()
+
+
+def test_what_is_measured_of_an_empty_bed_does_not_matter(shipped: NightModel) -> None:
+    rows = night(400, seed=8)
+    other = rows.copy()
+    empty = rows[:, IN_BED] == 0
+    assert 30 < empty.sum() < 200
+    other[empty, :IN_BED] = 1
+    first, second = stage_whole_night(shipped, rows), stage_whole_night(shipped, other)
+    assert np.array_equal(first.probabilities, second.probabilities, equal_nan=True)
 
 
 def test_each_epoch_that_can_be_staged_has_four_shares_of_one(shipped: NightModel) -> None:
@@ -151,6 +162,15 @@ def test_the_registry_finds_versions_of_either_kind(tmp_path: Path) -> None:
     assert versions.folder_of(tmp_path, NIGHT_NAME, known) == NIGHT_FOLDER
     with pytest.raises(ModelError, match="known versions: v1"):
         versions.folder_of(tmp_path, NIGHT_NAME, "v2")
+
+
+def test_callers_of_the_facade_see_both_shipped_models(tmp_path: Path) -> None:
+    catalogue = Catalogue(tmp_path)
+    assert catalogue.names() == [NIGHT_NAME, "stager"]
+    [version] = catalogue.versions(NIGHT_NAME)
+    entry = catalogue.entry(NIGHT_NAME, version)
+    assert entry.is_shipped
+    assert "champion" in entry.aliases
 
 
 def test_an_evaluation_stages_a_night_as_the_companion_does(shipped: NightModel) -> None:
