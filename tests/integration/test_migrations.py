@@ -71,6 +71,7 @@ def test_what_was_stored_before_there_were_nights_makes_nights_too(
     engine = create(empty_database_url)
     with transaction(engine) as connection:
         connection.exec_driver_sql(BEFORE_NIGHTS)
+    engine.dispose()  # one connection may be all there is
     migrate.upgrade(empty_database_url)
     with transaction(engine) as connection:
         marked = "SELECT CAST(day AS text), until - since FROM stale_nights ORDER BY day"
@@ -95,6 +96,7 @@ def test_what_was_stored_before_there_were_experiments_was_served(
     engine = create(empty_database_url)
     with transaction(engine) as connection:
         connection.exec_driver_sql(BEFORE_ORIGINS)
+    engine.dispose()  # one connection may be all there is
     migrate.upgrade(empty_database_url)
     with transaction(engine) as connection:
         rows = connection.execute(
@@ -110,6 +112,7 @@ def test_what_nobody_was_shown_is_not_shown_after_going_back(empty_database_url:
     with transaction(engine) as connection:
         connection.exec_driver_sql(BEFORE_ORIGINS)
         connection.execute(text("UPDATE predictions SET origin = seq - 1"))
+    engine.dispose()
     migrate.downgrade(empty_database_url, "0007")
     with transaction(engine) as connection:
         assert connection.scalars(text("SELECT seq FROM predictions")).all() == [1]
