@@ -101,8 +101,8 @@ def _conditions(report: Mapping[str, Any] | None, *, is_chosen: bool) -> str:
         for name, it in {**report["parts"], **report["conditions"]}.items()
     ]
     chosen = (
-        "How much each part\ncounts, the lift of rare stages and the temperature were chosen "
-        "inside each fold."
+        "The\ntemperature and, in a blend, how much each part counts were chosen inside each "
+        "fold; the power\nof the lift of rare stages was given."
         if is_chosen
         else "No part,\nlift or temperature was chosen by figures."
     )
