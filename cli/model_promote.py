@@ -1,21 +1,23 @@
 """``noctis model compare`` and ``promote``: what may serve in place of what serves now."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from rich.table import Table
 
-from cli.local import DEFAULT_VAR, Var
+from cli.local import DEFAULT_VAR, Var, connected
 from cli.model_evaluate import SHIPPED, Jobs, Name, folder_of, nights_of, report
 from cli.output import Json, out, print_json, progress
-from evaluation import comparison, promotion
+from evaluation import comparison, promotion, stored_nights
 from evaluation.comparison import Report, Side
+from evaluation.datasets import Recording
 from evaluation.gate import Limits
 from inference import versions
 from noctis.errors import ConfigurationError
 from noctis.settings import Settings
-from registry.store import CHAMPION, DEFAULT_NAME, Alias, Registry
+from registry.store import CHAMPION, DEFAULT_NAME, Alias, Registry, Switch
 
 __all__ = ["compare", "promote"]
 
@@ -24,6 +26,13 @@ Latency = Annotated[
     float,
     typer.Option("--latency-ratio", help="How many times as long an epoch may take.", min=1),
 ]
+Data = Annotated[
+    Path | None, typer.Option(help="Folder of nights.", exists=True, file_okay=False)
+]
+Tenant = Annotated[
+    str | None, typer.Option(help="Rather nights stored of it, with reference labels.")
+]
+Source = Annotated[str, typer.Option(help="With --tenant: whose labels.")]
 _LATENCY: Final = Limits().latency_ratio
 
 
@@ -31,7 +40,9 @@ def compare(
     candidate: Annotated[str, typer.Argument(help=Which)],
     baseline: Annotated[str, typer.Argument(help=Which)] = CHAMPION,
     *,
-    data: Annotated[Path, typer.Option(help="Folder of nights.", exists=True, file_okay=False)],
+    data: Data = None,
+    tenant: Tenant = None,
+    source: Source = "psg",
     latency: Latency = _LATENCY,
     file: Annotated[
         Path | None, typer.Option("--out", help="Write the report here too, for promote.")
@@ -41,11 +52,18 @@ def compare(
     var: Var = DEFAULT_VAR,
     json: Json = False,
 ) -> None:
-    """Compare two models on nights that neither has learnt from, as promote does."""
+    """Compare two models on nights that neither has learnt from, as promote does.
+
+    The nights are those below --data, or what is stored of --tenant with labels of --source.
+    """
     settings = Settings(var=var)
     registry = Registry(settings.models, name)
     folders = (folder_of(registry, candidate), folder_of(registry, baseline))
-    made = _compared(folders, data, settings, latency=latency, jobs=jobs)
+    nights = _nights(data, tenant, source, settings)
+    if nights is None:
+        message = "there is nothing to compare on"
+        raise ConfigurationError(message, hint="--data DIR, or --tenant NAME with labels")
+    made = _compared(folders, nights, latency=latency, jobs=jobs)
     if file is not None:
         promotion.keep(made, file)
     if json:
@@ -61,10 +79,9 @@ def promote(
     *,
     alias: Annotated[Alias, typer.Option("--alias", help="Which alias.")] = CHAMPION,
     approver: Annotated[str | None, typer.Option(help="Who answers for the switch.")] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Nights to compare on.", exists=True, file_okay=False),
-    ] = None,
+    data: Data = None,
+    tenant: Tenant = None,
+    source: Source = "psg",
     file: Annotated[
         Path | None, typer.Option("--report", help="Rather what compare --out wrote.")
     ] = None,
@@ -80,7 +97,8 @@ def promote(
 ) -> None:
     """Let a version serve that holds its own against the one that does, with an approver.
 
-    Running workers load a new champion at once. Other aliases take any version.
+    They are compared on the nights below --data, or on what is stored of --tenant with labels
+    of --source. Running workers load a new champion at once. Other aliases take any version.
     """
     settings = Settings(var=var)
     registry = Registry(settings.models, name)
@@ -92,18 +110,26 @@ def promote(
         _check_approver(approver)
         serving = registry.resolve(CHAMPION)
         folders = (folder, folder_of(registry, serving or SHIPPED))
-        made = None
-        if file is not None:
-            made = comparison.read_report(file)
-            promotion.check(made, folders, str(file))
-        elif data is not None:
-            made = _compared(folders, data, settings, latency=latency, jobs=jobs)
+        made = _given(file, folders) if file else None
+        nights = None if file else _nights(data, tenant, source, settings)
+        if nights is not None:
+            made = _compared(folders, nights, latency=latency, jobs=jobs)
         words = promotion.words(made, override, reason)
         if made is not None:
             promotion.keep(made, registry.folder / "reports" / f"{made.sha256}.json")
         switch = registry.promote(
             CHAMPION, version, approver=approver, reason=words, expected=serving
         )
+    _tell(switch, json=json)
+
+
+def _given(file: Path, folders: tuple[Path, Path]) -> Report:
+    made = comparison.read_report(file)
+    promotion.check(made, folders, str(file))
+    return made
+
+
+def _tell(switch: Switch, *, json: bool) -> None:
     if json:
         print_json(switch.as_json())
     else:
@@ -117,16 +143,26 @@ def _check_approver(approver: str | None) -> None:
         raise ConfigurationError(message, hint="--approver NAME")
 
 
+def _nights(
+    data: Path | None, tenant: str | None, source: str, settings: Settings
+) -> list[Recording] | None:
+    """Return the nights to compare on; None where none are named."""
+    if data is not None and tenant is not None:
+        message = "both --data and --tenant are given"
+        raise ConfigurationError(message, hint="compare on one of them at a time")
+    if data is not None:
+        return nights_of(data, settings)
+    if tenant is None:
+        return None
+    with connected(settings.var) as engine:
+        return stored_nights.load(tenant, engine, source=source, progress=report)
+
+
 def _compared(
-    folders: tuple[Path, Path], data: Path, settings: Settings, *, latency: float, jobs: int
+    folders: tuple[Path, Path], nights: Sequence[Recording], *, latency: float, jobs: int
 ) -> Report:
-    made = comparison.compare(
-        *folders,
-        nights_of(data, settings),
-        limits=Limits(latency_ratio=latency),
-        jobs=jobs,
-        progress=report,
-    )
+    limits = Limits(latency_ratio=latency)
+    made = comparison.compare(*folders, nights, limits=limits, jobs=jobs, progress=report)
     for one in made.left_out:
         progress(f"left out: night {one.night}, {one.reason}")
     return made

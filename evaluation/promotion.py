@@ -35,7 +35,7 @@ def words(made: Report | None, override: str, reason: str) -> str:
             message = (
                 "nothing shows that this version holds its own against the one that serves"
             )
-            raise ModelError(message, hint="--data DIR compares them, --report FILE tells how")
+            raise ModelError(message, hint="--data DIR or --tenant NAME compares them")
         return "; ".join(filter(None, (reason, f"override: {override}", "not compared")))
     told = made.decision
     if told.reasons and not override:

@@ -19,7 +19,7 @@ from noctis.storage.engine import Engine, transaction
 from noctis.storage.labels import Label
 from noctis.storage.predictions import Staged
 
-__all__ = ["Held", "evaluate", "hold", "match"]
+__all__ = ["NEAR", "Held", "evaluate", "hold", "match", "stretches_of"]
 
 NEAR: Final = timedelta(seconds=EPOCH_SECONDS / 2)
 PAUSE: Final = timedelta(hours=1)
@@ -52,7 +52,7 @@ def hold(
     with transaction(engine, SECONDS) as connection:
         found = labels.read(tenant, connection, device, source, since=since, until=until)
     held = []
-    for stretch in _stretches(found):
+    for stretch in stretches_of(found):
         span = stretch[0].start - NEAR, stretch[-1].start + 2 * NEAR
         with transaction(engine, SECONDS) as connection:
             staged = predictions.read(tenant, connection, device, *span, model=model)
@@ -127,7 +127,7 @@ def _seconds(moments: Sequence[datetime]) -> NDArray[np.float64]:
     return np.array([moment.timestamp() for moment in moments])
 
 
-def _stretches(found: Sequence[Label]) -> Iterator[Sequence[Label]]:
+def stretches_of(found: Sequence[Label]) -> Iterator[Sequence[Label]]:
     """Yield the labels of one night after the other."""
     begin = 0
     for at in range(1, len(found) + 1):

@@ -21,6 +21,7 @@ from noctis.errors import NoctisError
 from noctis.features import COUNT, FEATURES
 
 __all__ = [
+    "ABSENT",
     "DEPTH",
     "FEATURE_COUNT",
     "FEATURE_NAMES",
@@ -42,7 +43,7 @@ DEPTH: Final = 960
 GAP: Final = 20
 IN_BED: Final = COUNT
 _MISSING: Final = np.array([feature.missing for feature in FEATURES], dtype=np.int16)
-_ABSENT: Final = np.append(_MISSING, np.int16(0))
+ABSENT: Final = np.append(_MISSING, np.int16(0))
 _TIMED: Final = -1
 _ROOM: Final = 64
 
@@ -201,7 +202,7 @@ def _on_grid(times: NDArray[np.float64], boots: NDArray[np.int64], rows: Rows) -
     if not len(places) or places[-1] == len(places) - 1:
         return rows[begin:]
     first = int(places.searchsorted(places[-1] - DEPTH + 1))
-    grid = np.tile(_ABSENT, (int(places[-1] - places[first]) + 1, 1))
+    grid = np.tile(ABSENT, (int(places[-1] - places[first]) + 1, 1))
     grid[(places[first:] - places[first]).astype(np.intp)] = rows[begin + first :]
     return grid
 

@@ -21,7 +21,7 @@ from inference.serving import active
 from inference.settler import Settler
 from inference.trials import Trials
 from noctis.epoch import Frame, Run
-from noctis.errors import ModelError
+from noctis.errors import ConfigurationError, ModelError
 from noctis.features import COUNT
 from noctis.identity import DeviceId
 from noctis.settings import Settings
@@ -85,6 +85,16 @@ class Clinic:
             rows = wait_settled(self.engine, stream, len(recording.rows), within_s=60)
             assert {row.model for row in rows} == {model}
 
+    def label(self) -> None:
+        """Import the reference stages of all nights."""
+        start = f"{BEGIN:%Y-%m-%dT%H:%M:%SZ}"
+        for recording in self.recordings:
+            name = recording.night.name
+            self.noctis(
+                *("labels", "import", str(self.nights / name / "stages.csv")),
+                *("--device", f"clinic/{name}", "--source", "psg", "--start", start),
+            )
+
 
 @pytest.fixture
 def clinic(engine: Engine, database_url: str, tmp_path: Path) -> Clinic:
@@ -118,13 +128,7 @@ def test_what_is_stored_and_labelled_has_the_figures_of_the_nights_themselves(
     clinic: Clinic,
 ) -> None:
     clinic.settle(SHIPPED.full_name)
-    start = f"{BEGIN:%Y-%m-%dT%H:%M:%SZ}"
-    for recording in clinic.recordings:
-        name = recording.night.name
-        clinic.noctis(
-            *("labels", "import", str(clinic.nights / name / "stages.csv")),
-            *("--device", f"clinic/{name}", "--source", "psg", "--start", start),
-        )
+    clinic.label()
     stored = clinic.noctis("model", "evaluate", "--tenant", "clinic")
     played = clinic.noctis("model", "evaluate", "--data", str(clinic.nights))
     figures = ("confusion", "kappa", "kappa_interval", "calibration_error", "subjects")
@@ -150,3 +154,22 @@ def test_a_refused_version_serves_nothing_and_one_that_passes_does_until_it_is_u
     undone = clinic.noctis("model", "rollback", "--reason", "a drill")
     assert (undone["version"], undone["previous"]) == (None, "equal")
     assert active(Settings(var=clinic.var)).model.full_name == SHIPPED.full_name
+
+
+def test_stored_nights_with_labels_decide_as_their_folders_do(clinic: Clinic) -> None:
+    clinic.label()
+    publish_copy(clinic.var, "equal")
+    limit = ("--latency-ratio", "100")
+    made = [
+        clinic.noctis("model", "compare", "equal", "shipped", *where, *limit)
+        for where in (("--tenant", "clinic"), ("--data", str(clinic.nights)))
+    ]
+    stored, played = (it["candidate"]["counts"] for it in made)
+    assert {name.removeprefix("clinic/"): it for name, it in stored.items()} == played
+    approved = ("--approver", "Ann Lee", "--tenant", "clinic", *limit)
+    for wrong in (("--source", "diary"), ("--data", str(clinic.nights))):
+        with pytest.raises(ConfigurationError):
+            clinic.noctis("model", "promote", "equal", *approved, *wrong)
+    switch = clinic.noctis("model", "promote", "equal", *approved)
+    assert switch["version"] == "equal"
+    assert f"on {SUBJECTS} subjects" in switch["reason"]
