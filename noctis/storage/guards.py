@@ -42,11 +42,13 @@ _DEVICES: Final = f"""
 CREATE FUNCTION {SCHEMA}.devices() RETURNS integer[] LANGUAGE sql STABLE AS
 $$ SELECT coalesce(array_agg(id), '{{}}') FROM public.devices WHERE tenant_id = {_TENANT} $$
 """  # noqa: S608 - every part is a constant of the schema
+# The rules make costs look high where nothing is read: no workers for the reading of a page.
 _ENTER: Final = text(f"""
 SELECT set_config('noctis.tenant_id', coalesce(
          (SELECT id::text FROM tenants WHERE name = :tenant), ''), true),
        set_config('noctis.tenant', :tenant, true),
        set_config('search_path', '{SCHEMA}, public', true),
+       set_config('max_parallel_workers_per_gather', '0', true),
        set_config('role', '{ROLE}', true)
 """)  # noqa: S608 - every part is a constant of the schema
 _TABLES: Final = text("""
