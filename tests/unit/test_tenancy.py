@@ -2,7 +2,9 @@
 
 import ast
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -122,7 +124,7 @@ class Calls(ast.NodeVisitor):
     ``wrong`` are calls whose tenant is not that of a caller, a parameter of type Principal.
     """
 
-    def __init__(self, module: ast.Module, aliases: set[str]) -> None:
+    def __init__(self, module: ast.Module, aliases: AbstractSet[str]) -> None:
         self.called: set[str] = set()
         self.wrong: list[str] = []
         self._names: dict[str, str] = {}
@@ -178,14 +180,15 @@ class Calls(ast.NodeVisitor):
         return False
 
 
-def principal_aliases() -> set[str]:
+@cache
+def principal_aliases() -> frozenset[str]:
     """Return names such as ``Writer`` in ``Writer = Annotated[Principal, ...]``."""
-    return {
+    return frozenset(
         ast.unparse(node.targets[0])
         for _, module in parsed("api")
         for node in module.body
         if isinstance(node, ast.Assign) and "Annotated[Principal" in ast.unparse(node.value)
-    }
+    )
 
 
 MODULES: Final = dict(parsed("api"))
