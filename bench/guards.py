@@ -30,22 +30,22 @@ WHO: Final = ("t3", "d2")
 _CODES: Final = ", ".join(NAMES)
 _FILL: Final = (
     """
-INSERT INTO runs (device_id, stream, run_seq, tenant_id, reason, voids, boot, tick_s, utc_s, utc,
-                  received_at)
+INSERT INTO runs (device_id, stream, run_seq, tenant_id, reason, voids, boot, tick_s, utc_s,
+                  utc, received_at)
 SELECT id, id, 0, tenant_id, 0, 0, 1, 5, 1, timestamptz '2026-11-01Z', now() FROM devices
 """,
     f"""
-INSERT INTO epochs (tenant_id, device_id, epoch_start, stream, seq, run_seq, in_bed, received_at,
-                    {_CODES})
+INSERT INTO epochs (tenant_id, device_id, epoch_start, stream, seq, run_seq, in_bed,
+                    received_at, {_CODES})
 SELECT tenant_id, id, timestamptz '2026-11-01Z' + n * interval '30 s', id, n, 0, true, now(),
        {", ".join("5" for _ in NAMES)}
   FROM devices, generate_series(1, :epochs) n
 """,  # noqa: S608 - constants
     """
-INSERT INTO predictions (tenant_id, device_id, stream, seq, model_id, epoch_start, stage, p_wake,
-                         p_light, p_deep, p_rem)
-SELECT tenant_id, id, id, n, :model, timestamptz '2026-11-01Z' + n * interval '30 s', 1, 0.1, 0.7,
-       0.1, 0.1
+INSERT INTO predictions (tenant_id, device_id, stream, seq, model_id, epoch_start, stage,
+                         p_wake, p_light, p_deep, p_rem)
+SELECT tenant_id, id, id, n, :model, timestamptz '2026-11-01Z' + n * interval '30 s', 1,
+       0.1, 0.7, 0.1, 0.1
   FROM devices, generate_series(1, :epochs) n
 """,
 )

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Response, Security
-from pydantic import BaseModel, Field, StrictBool, StrictInt
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
 from api.bodies import Body
 from api.deps import caller, database
@@ -45,6 +45,8 @@ class SeqRange(Body):
 
 class Resend(Body):
     """What is to be sent again: these `ranges`, or all that is `missing`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"missing": True}]})
 
     ranges: Annotated[list[SeqRange], Field(min_length=1, max_length=100)] | None = None
     missing: StrictBool = Field(

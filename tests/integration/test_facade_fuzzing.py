@@ -17,7 +17,8 @@ from noctis.identity import Principal
 from noctis.settings import Settings
 from noctis.storage.engine import create
 from tests.integration.conftest import fresh_database
-from tests.integration.walk import add_tenant, seed, serving
+from tests.integration.holdings import add_tenant, seed
+from tests.integration.walk import serving
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres]
 
