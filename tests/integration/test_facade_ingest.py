@@ -316,3 +316,21 @@ def test_epochs_far_apart_come_page_by_page_each_once(facade: Facade) -> None:
         token = page.json()["next_page_token"]
     made = [now - 86400 * before + 30 * place for before in days for place in range(10)]
     assert [datetime.fromisoformat(it).timestamp() for it in starts] == made
+
+
+def test_epochs_with_gaps_come_page_by_page_each_once(facade: Facade) -> None:
+    path = "/v1/devices/gaps/epochs"
+    facade.client.post("/v1/devices", json={"name": "gaps"}, headers=facade.speaker())
+    night = Night(500)
+    body = body_of(night.frames(size=64, sector=500))
+    body["epochs"] = body["epochs"][::5]
+    assert send(facade, body, f"{path}:ingest")["stored"] == 100
+    seqs: list[int] = []
+    query = {"since": body["run"]["start"], "page_size": "10"}  # a stretch ends at an epoch
+    token: str | None = ""
+    while token is not None:
+        more = {"page_token": token} if token else {}
+        page = facade.client.get(path, params={**query, **more}, headers=facade.speaker())
+        seqs += [each["seq"] for each in page.json()["epochs"]]
+        token = page.json()["next_page_token"]
+    assert seqs == list(range(1, 501, 5))
