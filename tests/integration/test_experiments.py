@@ -20,7 +20,7 @@ from noctis.storage.experiments import Kind
 from noctis.storage.labels import Label
 from noctis.storage.origins import Origin
 from noctis.storage.predictions import Prediction
-from tests.integration.test_storage_settling import frame, send
+from tests.integration.settling_fixtures import frame, send
 
 pytestmark = pytest.mark.postgres
 
