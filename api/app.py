@@ -10,11 +10,12 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api import oauth, problems
-from api.checks import DEADLINE_S, Answer, Readiness, probe_broker, probe_model
+from api.checks import DEADLINE_S, Answer, Readiness, note_sigterm, probe_broker, probe_model
 from api.deps import State
 from api.desk import Desk
 from api.ingesting import Sent
 from api.limits import Limits
+from api.live import Live
 from api.logins import Logins
 from api.middleware import BodyLimit, Measure
 from api.problems import Problem
@@ -95,12 +96,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     database = Database(settings, application="noctis-api", connections=CONNECTIONS)
     serving = Serving(settings.models)
     standing = Standing(database, _default_quota(settings))
+    live = Live(settings)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        note_sigterm(app.state.noctis.readiness)
         async with anyio.create_task_group() as group:
             group.start_soon(serving.run)
             group.start_soon(standing.run)
+            group.start_soon(live.run)
             yield
             group.cancel_scope.cancel()
         database.close()
@@ -125,6 +129,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         desk=Desk(serving),
         standing=standing,
         limits=Limits(standing, settings.api_workers),
+        live=live,
     )
     app.add_middleware(BodyLimit)
     app.add_middleware(Measure)

@@ -1,10 +1,13 @@
 """Readiness: whether each thing that the facade rests on answers, and in time."""
 
 import asyncio
+import signal
 import ssl
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from types import FrameType
 from typing import Final
 
 import anyio
@@ -17,7 +20,15 @@ from noctis import faults
 from noctis.errors import ModelError, NoctisError
 from noctis.settings import Settings
 
-__all__ = ["DEADLINE_S", "Answer", "Check", "Readiness", "probe_broker", "probe_model"]
+__all__ = [
+    "DEADLINE_S",
+    "Answer",
+    "Check",
+    "Readiness",
+    "note_sigterm",
+    "probe_broker",
+    "probe_model",
+]
 
 DEADLINE_S: Final = 2.0
 FRESH_S: Final = 1.0
@@ -148,3 +159,16 @@ async def probe_model(serving: Serving) -> Answer:
         message = "it is missing or damaged; the log says more"
         raise ProbeError(message) from error
     return Answer(model.full_name, _REFUSED if serving.refusal else None)
+
+
+def note_sigterm(readiness: Readiness) -> None:
+    """Let SIGTERM tell monitors and open streams, too, whichever server runs the facade."""
+    former = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread() or not callable(former):
+        return
+
+    def both(number: int, frame: FrameType | None) -> None:
+        former(number, frame)
+        readiness.draining = True
+
+    signal.signal(signal.SIGTERM, both)

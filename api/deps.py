@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Final, cast
 
-from fastapi import Depends, Request, Security
+from fastapi import Request, Security
 from fastapi.openapi.models import (
     OAuthFlowClientCredentials,
     OAuthFlowPassword,
@@ -15,6 +15,7 @@ from api.catalogue import Catalogue
 from api.checks import Readiness
 from api.desk import Desk
 from api.limits import Limits
+from api.live import Live
 from api.logins import Logins
 from api.problems import ProblemError
 from api.scopes import SCOPES
@@ -29,10 +30,12 @@ __all__ = [
     "State",
     "caller",
     "catalogue",
+    "check_token",
     "database",
     "desk",
     "keyring",
     "limits",
+    "live",
     "logins",
     "platform",
     "readiness",
@@ -54,6 +57,7 @@ class State:
     desk: Desk
     standing: Standing
     limits: Limits
+    live: Live
 
 
 def _state(request: Request) -> State:
@@ -135,11 +139,22 @@ def _check_standing(request: Request, principal: Principal, issued_at: float) ->
         raise TokenError(message, hint="get one from POST /v1/auth/token")
 
 
+def check_token(request: Request, token: str) -> Principal:
+    """Return whom a token speaks for; raise TokenError when it does not, or does no more."""
+    principal, issued_at = keyring(request).read(token)
+    _check_standing(request, principal, issued_at)
+    return principal
+
+
+def live(request: Request) -> Live:
+    """Return what hears the live stages."""
+    return _state(request).live
+
+
 def caller(
     asked: SecurityScopes,
     request: Request,
     authorization: Annotated[str | None, Security(_oauth)],
-    keys: Annotated[Keyring, Depends(keyring)],
 ) -> Principal:
     """Return whom the request's token speaks for.
 
@@ -155,8 +170,7 @@ def caller(
         detail = "this needs a token; get one from POST /v1/auth/token"
         raise ProblemError(401, detail, kind="no-token", headers=challenge)
     try:
-        principal, issued_at = keys.read(token.strip())
-        _check_standing(request, principal, issued_at)
+        principal = check_token(request, token.strip())
     except TokenError as error:
         challenge = {"WWW-Authenticate": 'Bearer realm="noctis", error="invalid_token"'}
         raise ProblemError(401, str(error), kind="token", headers=challenge) from error

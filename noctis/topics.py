@@ -10,8 +10,10 @@ __all__ = [
     "SHARDS",
     "UpTopic",
     "ack",
+    "all_stages",
     "command",
     "config",
+    "parse_stage",
     "parse_up",
     "retained_for_apps",
     "retained_of_device",
@@ -110,6 +112,24 @@ def stage(device: DeviceId) -> str:
 def stages(tenant: str) -> str:
     """Return the filter of the live stages of all devices of a tenant."""
     return f"{ROOT}/app/{check_tenant(tenant)}/+/stage"
+
+
+def all_stages() -> str:
+    """Return the filter of the live stages of all devices of all tenants."""
+    return f"{ROOT}/app/+/+/stage"
+
+
+def parse_stage(topic: str) -> DeviceId:
+    """Return whose live stage a topic tells; raise TopicError for any other topic."""
+    parts = topic.split("/")
+    if len(parts) != 6 or "/".join(parts[:3]) != f"{ROOT}/app" or parts[5] != "stage":  # noqa: PLR2004 - the shape
+        message = f"topic {topic!r} is not {ROOT}/app/<tenant>/<device>/stage"
+        raise TopicError(message)
+    try:
+        return DeviceId(parts[3], parts[4])
+    except IdentityError as error:
+        message = f"topic {topic!r}: {error}"
+        raise TopicError(message) from error
 
 
 def tenant_status(tenant: str) -> str:

@@ -1,4 +1,4 @@
-"""The model's life, put together: versions, labels, evaluation, drift, experiments, replays."""
+"""The model's life, put together: versions, labels, drift, replays, live stages, and so on."""
 
 from typing import Final
 
@@ -13,6 +13,7 @@ from api.routes import (
     models,
     operations,
     promotion,
+    stages,
     uploads,
 )
 
@@ -28,6 +29,7 @@ _PARTS: Final = (
     evaluation,
     experiments,
     operations,
+    stages,
 )
 router = APIRouter()
 for part in _PARTS:
