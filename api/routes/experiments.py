@@ -1,7 +1,7 @@
 """Experiments of the platform: a version beside the champion, watched or for some devices."""
 
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Path, Response, Security
 from pydantic import BaseModel, Field, TypeAdapter
@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field, TypeAdapter
 from api.bodies import Body
 from api.catalogue import Catalogue
 from api.deps import caller, catalogue, database, platform
-from api.names import NAME as TENANT
 from api.operations import NAME, Operation, order, version_of
 from api.paging import MAX_PAGE_SIZE, PageSize, PageToken, next_token, position_of
 from api.problems import ProblemError, documented, invalid
@@ -21,7 +20,6 @@ from noctis.errors import ModelError
 from noctis.identity import Principal
 from noctis.storage import experiments, predictions
 from noctis.storage.database import Connection, Database
-from noctis.storage.errors import NotFoundError
 from noctis.storage.experiments import Kind
 
 __all__ = ["router"]
@@ -56,8 +54,8 @@ class Start(Body):
     share: float | None = Field(
         None, gt=0, lt=1, description="of the devices; canary: 0.1, ab: 0.5 unless it is named"
     )
-    tenant: str | None = Field(
-        None, pattern=TENANT, description="devices of this tenant alone", examples=[None]
+    devices: Literal["all", "own"] = Field(
+        "all", description="of all tenants, or of the caller's own alone"
     )
 
 
@@ -118,7 +116,7 @@ async def list_experiments(
 async def start_experiment(
     *,
     wanted: Start,
-    _who: Writer,
+    who: Writer,
     store: Everyones,
     known: Annotated[Catalogue, Depends(catalogue)],
     response: Response,
@@ -130,7 +128,7 @@ async def start_experiment(
 
     def work(connection: Connection) -> experiments.Experiment:
         return experiments.start(
-            wanted.tenant,
+            who.tenant if wanted.devices == "own" else None,
             connection,
             wanted.name,
             wanted.kind,
@@ -138,10 +136,7 @@ async def start_experiment(
             share=share,
         )
 
-    try:
-        made = await store.call(work)
-    except NotFoundError as error:
-        raise invalid(("body", "tenant"), error.message) from error
+    made = await store.call(work)
     response.headers["Location"] = f"/v1/experiments/{made.name}"
     return _told(made)
 

@@ -324,8 +324,9 @@ def test_an_experiment_is_started_told_reported_on_and_stopped(
     assert (began.json()["model"], began.json()["stopped_at"]) == ("stager@two", None)
     again = home("POST", "/v1/experiments", json={**EYES, "name": "more"})
     assert "in the way" in problem_of(again, 409)["detail"]
-    canary = {"name": "bird", "kind": "canary", "version": "five", "tenant": "t2"}
-    assert home("POST", "/v1/experiments", json=canary).json()["share"] == 0.1
+    canary = {"name": "bird", "kind": "canary", "version": "five", "devices": "own"}
+    bird = home("POST", "/v1/experiments", json=canary).json()
+    assert (bird["share"], bird["tenant"]) == (0.1, "t1")
     first = home("GET", "/v1/experiments", params={"page_size": 1}).json()
     rest = home("GET", "/v1/experiments", params={"page_token": first["next_page_token"]})
     listed = first["experiments"] + rest.json()["experiments"]

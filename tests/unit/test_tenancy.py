@@ -61,7 +61,7 @@ FACADE: Final = {
 """What the facade calls of them, and why."""
 
 PLATFORM: Final = {
-    "routes/experiments.py": "experiments are the platform's, for one tenant's devices or all",
+    "routes/experiments.py": "experiments are the platform's, for its own devices or all",
 }
 """Modules of the facade that ask for the database of all tenants, and why."""
 
