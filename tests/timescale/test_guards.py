@@ -15,9 +15,7 @@ def test_compressed_epochs_are_shown_to_their_tenant_alone_by_no_way_round(
 ) -> None:
     engine.dispose()  # it is the only connection, and filling takes one
     fill(timescale_url)
-    chunk = (
-        "SELECT format('%I.%I', chunk_schema, chunk_name) FROM timescaledb_information.chunks"
-    )
+    chunk = "SELECT format('%I.%I', chunk_schema, chunk_name)"
     with engine.begin() as connection:
         connection.execute(text("SELECT compress_chunk(it) FROM show_chunks('epochs') it"))
         inside = connection.scalar(text(f"{chunk} FROM timescaledb_information.chunks LIMIT 1"))
@@ -28,6 +26,7 @@ def test_compressed_epochs_are_shown_to_their_tenant_alone_by_no_way_round(
             assert connection.scalar(text("SELECT count(*) FROM epoch_values")) == 2 * count
             connection.rollback()
     for relation in ("public.epochs", "public.epochs_hourly", inside):
-        with engine.connect() as connection, pytest.raises(ProgrammingError, match="denied"):
+        with engine.connect() as connection:
             guards.enter(connection, "home")
-            connection.execute(text(f"SELECT FROM {relation}"))
+            with pytest.raises(ProgrammingError, match="permission denied"):
+                connection.execute(text(f"SELECT FROM {relation}"))
