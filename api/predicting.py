@@ -39,18 +39,20 @@ class Asked:
     seq: int | None = None
 
 
-def posted(rows: Sequence[NewEpoch | None]) -> list[Asked]:
+def posted(rows: Sequence[NewEpoch | None], last: int | None = None) -> list[Asked]:
     """Return a caller's epochs, one each 30 s, oldest first; None: that one is missing.
 
-    There is one of each epoch that is not missing.
+    There is one of each epoch that is not missing, or of the ``last`` so many of them.
     """
     known = [(place, it) for place, it in enumerate(rows) if it is not None]
     codes = codes_of([epoch for _, epoch in known])
+    begin = len(known) - min(last or len(known), len(known))
     context, asked = Context(), []
-    for (place, epoch), code in zip(known, codes, strict=True):
+    for number, ((place, epoch), code) in enumerate(zip(known, codes, strict=True)):
         row = row_from_codes(code, epoch.in_bed)
         context.push(Moment(place, float(EPOCH_SECONDS * place)), row)
-        asked.append(Asked(place, context.session() if is_stageable(row) else None))
+        if number >= begin:
+            asked.append(Asked(place, context.session() if is_stageable(row) else None))
     return asked
 
 

@@ -35,6 +35,7 @@ from noctis.childproc import Child, free_port
 from noctis.identity import Principal
 from noctis.storage import migrate
 from noctis.storage.server import PostgresServer
+from noctis.telemetry import configure_logging
 from registry.store import Registry
 
 __all__ = ["main", "measure"]
@@ -203,6 +204,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
+    configure_logging("bench", level="warning")
     result = measure(
         devices=asked.devices, days=asked.days, seconds=asked.seconds, rounds=asked.rounds
     )

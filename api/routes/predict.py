@@ -133,7 +133,7 @@ async def explain(why: Why, who: Asking, store: Store, models: Models) -> Reason
     """Tell what each feature adds to what the model says of one epoch."""
     device, moment, sent = why.device, why.at, why.epochs
     if sent is not None and device is None and moment is None:
-        asked = await in_thread(lambda: posted(sent)[-1:] if sent[-1] else [])
+        asked = await in_thread(lambda: posted(sent, last=1) if sent[-1] else [])
     elif sent is None and device is not None and moment is not None:
         asked = await store.call(lambda it: at(who, it, device, moment))
     else:
