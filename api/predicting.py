@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from api.features import NewEpoch, codes_of
-from api.problems import ProblemError
+from api.problems import InvalidField, ProblemError
 from inference.agenda import REACH, Job
 from inference.context import Context, Moment, Rows, row_from_codes
 from inference.questions import ask, load
@@ -66,7 +66,8 @@ def stored(
     found = epochs.read(who.tenant, connection, device, since, until, limit=MOST + 1)
     if len(found) > MOST:
         detail = f"more than {MOST} epochs start in that span: ask for less at once"
-        raise ProblemError(422, detail, kind="too-much")
+        wrong = [InvalidField.at(("body", "until"), detail)]
+        raise ProblemError(422, detail, kind="too-much", errors=wrong)
     key = devices.get(who.tenant, connection, device).id
     sessions: dict[tuple[int, int], Rows | None] = {}
     for stream in {it.stream for it in found}:

@@ -14,7 +14,7 @@ from api.desk import Desk
 from api.features import NewEpoch
 from api.names import NAME
 from api.predicting import MOST, Asked, at, posted, stored
-from api.problems import ProblemError, documented, invalid
+from api.problems import InvalidField, ProblemError, documented, invalid
 from api.scopes import PREDICT
 from api.threads import in_thread
 from api.windows import FIRST, LAST
@@ -141,7 +141,8 @@ async def explain(why: Why, who: Asking, store: Store, models: Models) -> Reason
     session = asked[0].session if asked else None
     if session is None or not len(session):
         detail = "that epoch has no stage: none is stored, an empty bed, or too little measured"
-        raise ProblemError(422, detail, kind="no-stage")
+        wrong = [InvalidField.at(("body", "at" if sent is None else "epochs"), detail)]
+        raise ProblemError(422, detail, kind="no-stage", errors=wrong)
     model, found = await models.explain(session)
     return _reasons(model.full_name, found)
 

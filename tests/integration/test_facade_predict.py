@@ -220,7 +220,9 @@ def test_a_span_of_too_many_epochs_is_refused(facade: Facade, both: Both) -> Non
     response = facade.client.post(
         "/v1/predict", json=question(long, 0, 1441), headers=facade.speaker()
     )
-    assert problem_of(response, 422)["type"] == "urn:noctis:problem:too-much"
+    problem = problem_of(response, 422)
+    assert problem["type"] == "urn:noctis:problem:too-much"
+    assert problem["errors"][0]["pointer"] == "#/until"
     assert len(post(facade, question(long, 1, 1441) | {"last": 1})["stages"]) == 1
 
 
@@ -235,7 +237,9 @@ def test_nothing_is_explained_where_there_is_no_stage(facade: Facade, night: Nig
         response = facade.client.post(
             "/v1/predict:explain", json=body, headers=facade.speaker()
         )
-        assert problem_of(response, 422)["type"] == "urn:noctis:problem:no-stage"
+        problem = problem_of(response, 422)
+        assert problem["type"] == "urn:noctis:problem:no-stage"
+        assert problem["errors"][0]["pointer"] == ("#/at" if "at" in body else "#/epochs")
 
 
 def test_another_champion_answers_from_its_promotion_on(facade: Facade) -> None:
