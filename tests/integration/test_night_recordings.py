@@ -1,138 +1,45 @@
 """Nights from marks: whatever the order of arrival, the same nights with the same figures."""
 
 import random
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
-from secrets import randbits
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 
-from companion.keeper import Kept, keep
 from companion.nights import find
 from noctis.figures import figures
-from noctis.identity import DeviceId
 from noctis.storage import (
     devices,
-    marks,
-    predictions,
     recording_changes,
     recordings,
     tenants,
     timeline,
 )
-from noctis.storage.engine import create, transaction
+from noctis.storage.engine import transaction
 from noctis.storage.errors import NotFoundError
-from noctis.storage.marks import StaleDevice
-from noctis.storage.recordings import Recording
-from tests.integration.broker_fixtures import eventually
-from tests.integration.conftest import fresh_database
-from tests.integration.night_lives import EVENING, RECEIVED, Life, Stretch, stretches
+from tests.integration.night_lives import EVENING, RECEIVED
+from tests.integration.night_turns import (
+    LATER,
+    ZONE,
+    all_of,
+    arrive,
+    asleep,
+    born,
+    finish,
+    home,
+    nights_of,
+    of,
+    play,
+    settle_down,
+    turn,
+)
+
+__all__ = ["home"]
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(600)]
-
-ZONE = "Europe/Berlin"
-LATER = datetime(2030, 1, 1, tzinfo=UTC)
-
-
-class KilledError(Exception):
-    """The companion ends between its work and its commit."""
-
-
-@pytest.fixture(scope="module")
-def home(postgres: str, migrated: str) -> Iterator[Engine]:
-    with fresh_database(postgres, migrated) as url:
-        engine = create(url, application="noctis-test")
-        with transaction(engine) as connection:
-            tenants.add(connection, "home")
-            for version in ("1", "2"):
-                predictions.model_id(connection, "model", version)
-        yield engine
-        engine.dispose()
-
-
-def born(engine: Engine, draw: random.Random) -> Life:
-    name = DeviceId("home", f"bed-{randbits(64):016x}")
-    with transaction(engine) as connection:
-        key = devices.add("home", connection, name.device, time_zone=ZONE).id
-    return Life(name, key, stretches(draw), randbits(64), (1, 2))
-
-
-def all_of(connection: Connection, life: Life) -> dict[object, Recording]:
-    """Return a device's recordings, the withdrawn ones too."""
-    rows = connection.execute(
-        recordings._select().where(recordings.recordings.c.device_id == life.key)
-    )
-    found = [recordings._recording(row) for row in rows]
-    return {it.id: it for it in found}
-
-
-@contextmanager
-def watched(connection: Connection, life: Life) -> Iterator[None]:
-    """Check that each revision rises by one exactly where something visible changed."""
-    before = all_of(connection, life)
-    yield
-    after = all_of(connection, life)
-    assert set(before) <= set(after)
-    for key, now in after.items():
-        if key not in before:
-            assert now.revision == 1
-            continue
-        was = before[key]
-        changed = (was.night, was.replaced_by) != (now.night, now.replaced_by)
-        assert now.revision - was.revision == int(changed)
-
-
-def turn(engine: Engine, life: Life, now: datetime, *, killed: bool = False) -> bool:
-    """Do one turn of the companion for a device; tell whether marks were left before it."""
-    with suppress(KilledError), transaction(engine, 60) as connection:
-        while marks.note_moved(connection, now):
-            pass
-        marks.note_closing(connection, now)
-        stale = [it for it in marks.stale_devices(connection, range(64)) if it.id == life.key]
-        with watched(connection, life):
-            for device in stale:
-                keep(connection, device, now)
-        if killed:
-            raise KilledError
-        return bool(stale)
-    return True
-
-
-def play(engine: Engine, life: Life, draw: random.Random) -> None:
-    """Let frames, predictions, corrections and turns come in any order, some twice."""
-    frames = life.frames(draw.choice((16, 64)))
-    due = frames + [frame for frame in frames if draw.random() < 0.2]
-    draw.shuffle(due)
-    while due:
-        batch = [due.pop() for _ in range(min(len(due), draw.randint(1, 8)))]
-        with transaction(engine, 60) as connection:
-            life.store(connection, batch)
-            what = draw.random()
-            if what < 0.6:
-                life.judge(connection, life.waiting(), life.models[0])
-            elif what < 0.8 and life.judged:
-                life.judge(connection, draw.sample(sorted(life.judged), 1), life.models[1])
-        if draw.random() < 0.5:
-            turn(engine, life, RECEIVED, killed=draw.random() < 0.3)
-        if draw.random() < 0.15:
-            run, hours = life.run_of(batch[0]), draw.choice((-30, -1, 0, 1, 5))
-            with transaction(engine) as connection:
-                life.shift(connection, run, timedelta(hours=hours))
-
-
-def finish(engine: Engine, life: Life) -> list[Recording]:
-    """Let everything be judged and every mark be worked off, long after the last epoch."""
-    with transaction(engine, 60) as connection:
-        life.judge(connection, life.waiting(), life.models[0])
-    while turn(engine, life, LATER):
-        pass
-    return nights_of(engine, life)
 
 
 @settings(max_examples=20, deadline=None, database=None)
@@ -147,39 +54,6 @@ def test_any_order_of_arrival_ends_in_the_nights_of_the_pure_function(
     expected = find(life.timeline(), ZoneInfo(ZONE), LATER)
     assert [it.night for it in kept] == expected
     assert [it.figures for it in kept] == [figures(it.codes) for it in expected]
-
-
-def of(engine: Engine, *made: Stretch) -> Life:
-    """Return a device of its own that makes these runs."""
-    life = born(engine, random.Random(0))  # noqa: S311 - test data
-    life.stretches = list(made)
-    return life
-
-
-def asleep(run_seq: int, epochs: int, *, minutes: float, known: bool = True) -> Stretch:
-    """Return a run of epochs in bed that begins so many minutes after the evening."""
-    behind = timedelta(minutes=minutes)
-    utc = EVENING + behind if known else None
-    return Stretch(run_seq, 1, int(behind.total_seconds()), utc, [True] * epochs)
-
-
-def arrive(engine: Engine, life: Life, *runs: Stretch, now: datetime = RECEIVED) -> None:
-    """Let all frames of these runs be stored and judged."""
-    with transaction(engine, 60) as connection:
-        frames = [frame for run in runs for frame in run.frames(life.stream, 64)]
-        life.store(connection, frames, now)
-        life.judge(connection, life.waiting(), 1)
-
-
-def settle_down(engine: Engine, life: Life) -> None:
-    """Let turns work off every mark."""
-    while turn(engine, life, RECEIVED):
-        pass
-
-
-def nights_of(engine: Engine, life: Life) -> list[Recording]:
-    with transaction(engine) as connection:
-        return recordings.list_of("home", connection, life.device.device)[::-1]
 
 
 def test_late_epochs_that_bridge_two_nights_make_them_one(home: Engine) -> None:
@@ -338,85 +212,6 @@ def test_a_night_shows_what_the_newest_model_made_of_it(home: Engine) -> None:
     assert after.revision == before.revision + 1
 
 
-def test_an_anchor_that_the_settler_did_not_see_is_looked_at_again(home: Engine) -> None:
-    unknown = asleep(0, 100, minutes=0, known=False)
-    anchor = asleep(101, 100, minutes=50)
-    life = of(home, unknown, anchor)
-    with transaction(home, 60) as connection:
-        life.store(connection, unknown.frames(life.stream, 64))
-    now = datetime.now(UTC)
-    with transaction(home, 60) as settler:
-        life.judge(settler, life.waiting(), 1)
-        arrive(home, life, anchor)
-        turn(home, life, now)
-    turn(home, life, now)
-    [night] = nights_of(home, life)
-    assert night.unstaged > 50
-    turn(home, life, now + 2 * marks.RIPE)
-    [night] = nights_of(home, life)
-    assert night.unstaged < 50
-    assert not turn(home, life, now + 3 * marks.RIPE)
-
-
-def test_a_mark_that_changes_while_a_night_is_found_stays(home: Engine) -> None:
-    first, later = asleep(0, 60, minutes=0), asleep(61, 60, minutes=40)
-    life = of(home, first, later)
-    arrive(home, life, first)
-    with transaction(home, 60) as companion:
-        seen = marks.of_device(companion, life.key)
-        arrive(home, life, later)
-        marks.clear(companion, life.key, seen)
-    with transaction(home, 60) as companion:
-        [left] = marks.of_device(companion, life.key)
-        marks.clear(companion, life.key, [left])
-        assert marks.of_device(companion, life.key) == []
-    assert left.until > seen[0].until
-
-
-def test_a_mark_that_is_being_changed_while_it_is_cleared_stays(home: Engine) -> None:
-    only = asleep(0, 60, minutes=0)
-    life = of(home, only)
-    arrive(home, life, only)
-    with transaction(home, 60) as companion:
-        seen = marks.of_device(companion, life.key)
-
-    def forget() -> None:
-        with transaction(home, 60) as companion:
-            marks.clear(companion, life.key, seen)
-
-    with ThreadPoolExecutor(1) as thread:
-        with transaction(home, 60) as settler:
-            life.judge(settler, sorted(life.stored)[:1], 2)
-            forgetting = thread.submit(forget)
-            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-            assert eventually(lambda: settler.scalar(text(waiting)) > 0)
-        forgetting.result(timeout=30)
-    with transaction(home, 60) as companion:
-        assert len(marks.of_device(companion, life.key)) == 1
-
-
-@pytest.mark.parametrize("order", [1, -1])
-def test_a_mark_spans_all_that_changed_on_a_day(home: Engine, order: int) -> None:
-    naps = [asleep(61 * index, 60, minutes=100 * index) for index in range(3)]
-    life = of(home, *naps)
-    for nap in naps[::order]:
-        arrive(home, life, nap)
-    settle_down(home, life)
-    assert len(nights_of(home, life)) == 3
-
-
-def test_a_mark_is_left_for_new_predictions_alone(home: Engine) -> None:
-    only = asleep(0, 60, minutes=0)
-    life = of(home, only)
-    arrive(home, life, only)
-    turn(home, life, RECEIVED)
-    with transaction(home, 60) as connection:
-        life.judge(connection, sorted(life.stored), 1)
-        assert marks.of_device(connection, life.key) == []
-        life.judge(connection, sorted(life.stored)[:1], 2)
-        assert len(marks.of_device(connection, life.key)) == 1
-
-
 def test_nobody_sees_another_tenants_nights(home: Engine) -> None:
     only = asleep(0, 60, minutes=0)
     life = of(home, only)
@@ -455,17 +250,3 @@ def test_epochs_stand_where_the_view_of_the_time_line_puts_them(home: Engine) ->
         assert list(zip(starts, found.in_bed.tolist(), strict=True)) == expected
         compared += len(expected)
     assert compared > 1000
-
-
-def test_a_device_that_drains_for_days_is_worked_off_in_steps(home: Engine) -> None:
-    days = [asleep(61 * day, 60, minutes=1440 * day) for day in range(10)]
-    life = of(home, *days)
-    arrive(home, life, *days)
-    device, steps = StaleDevice(life.key, life.device, ZONE), []
-    while not steps or steps[-1].is_more:
-        with transaction(home, 60) as connection:
-            steps.append(keep(connection, device, RECEIVED))
-    assert [step.changes for step in steps] == [("made",)] * 10
-    assert len(nights_of(home, life)) == 10
-    with transaction(home, 60) as connection:
-        assert keep(connection, device, RECEIVED) == Kept()
