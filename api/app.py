@@ -20,6 +20,7 @@ from api.logins import Logins
 from api.middleware import BodyLimit, Measure
 from api.problems import Problem
 from api.routes import (
+    apps,
     auth,
     configs,
     devices,
@@ -68,6 +69,7 @@ _ROUTES: Final = (
     users,
     recordings,
     hypnograms,
+    apps,
 )
 _TAGS: Final = [
     {"name": "auth", "description": "Access tokens"},

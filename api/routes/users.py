@@ -13,7 +13,8 @@ from api.logins import Logins
 from api.names import NAME
 from api.paging import MAX_PAGE_SIZE, PageSize, PageToken, next_token, position_of
 from api.problems import ProblemError, documented, invalid
-from api.scopes import USERS_WRITE, granted
+from api.reach import check_reach
+from api.scopes import USERS_WRITE
 from noctis import passphrases
 from noctis.audit import audit
 from noctis.identity import Principal, Role, check_role
@@ -122,7 +123,7 @@ async def create_user(
     response: Response,
 ) -> CreatedUser:
     """Add a user in a role that grants nothing that this token does not."""
-    _check_reach(who, wanted.role)
+    check_reach(who, wanted.role)
     secret = wanted.password or passphrases.generate()
     hashed = await _hashed(known, secret)
     made = await store.call(
@@ -155,12 +156,12 @@ async def update_user(
     stays one.
     """
     if change.role is not None:
-        _check_reach(who, change.role)
+        check_reach(who, change.role)
     hashed = None if change.password is None else await _hashed(known, change.password)
 
     def work(connection: Connection) -> users.User:
         made = users.locked(who.tenant, connection, user)
-        _check_reach(who, made.role)
+        check_reach(who, made.role)
         if change.role is not None:
             made = users.set_role(who.tenant, connection, user, change.role)
         if hashed is not None:
@@ -190,7 +191,7 @@ async def delete_user(user: UserName, who: Admin, store: Store) -> None:
 
     def work(connection: Connection) -> users.User:
         gone = users.locked(who.tenant, connection, user)
-        _check_reach(who, gone.role)
+        check_reach(who, gone.role)
         users.remove(who.tenant, connection, user)
         return gone
 
@@ -210,17 +211,6 @@ async def _hashed(known: Logins, secret: str) -> str:
         return await known.hashed(secret)
     except passphrases.PassphraseError as error:
         raise invalid(("body", "password"), error.message) from error
-
-
-def _check_reach(who: Principal, role: str) -> None:
-    """Raise ProblemError 403 for a role that grants what the token does not.
-
-    So nobody makes himself, or a friend, mightier than he is, nor puts somebody down who is.
-    """
-    beyond = granted(role) - who.scopes
-    if beyond:
-        detail = f"role {role} grants more than this token: {', '.join(sorted(beyond))}"
-        raise ProblemError(403, detail, kind="role")
 
 
 def _shown(user: users.User) -> User:

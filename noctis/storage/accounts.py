@@ -5,6 +5,7 @@ stored hashed, in the format that the broker reads.
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, Literal
 
 from sqlalchemy import Connection, func, select, update
@@ -24,6 +25,7 @@ __all__ = [
     "Kind",
     "active",
     "add",
+    "apps",
     "authenticate",
     "list_of",
     "revoke",
@@ -149,6 +151,20 @@ def list_of(tenant: str, connection: Connection) -> list[Account]:
     """Return a tenant's accounts that may connect, by name."""
     id_of(tenant, connection)
     return [account for account in active(connection) if account.tenant == tenant]
+
+
+def apps(tenant: str, connection: Connection) -> list[tuple[str, str | None, datetime]]:
+    """Return a tenant's apps that may connect, by name: user name, role, since when."""
+    rows = connection.execute(
+        select(accounts.c.username, accounts.c.role, accounts.c.created_at)
+        .where(
+            accounts.c.tenant_id == id_of(tenant, connection),
+            accounts.c.kind == "app",
+            accounts.c.revoked_at.is_(None),
+        )
+        .order_by(accounts.c.username)
+    )
+    return [(row.username, row.role, row.created_at) for row in rows]
 
 
 def active(connection: Connection) -> list[Account]:

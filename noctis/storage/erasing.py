@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, text, update
 
 from noctis.identity import DeviceId
-from noctis.storage import disposal
+from noctis.storage import disposal, void_tokens
 from noctis.storage.drift_models import drift_reports
 from noctis.storage.erasures import Erasure
 from noctis.storage.models import accounts, erasures, streams, tenants
@@ -128,4 +128,5 @@ def _forget(connection: Connection, erasure: Erasure, found: Sequence[Subject]) 
     keys = [subject.id for subject in found]
     connection.execute(delete(owners).where(owners.c.id.in_(keys)))
     if erasure.kind == "tenant":
+        void_tokens.disown(erasure.tenant_id, connection)
         connection.execute(delete(tenants).where(tenants.c.id == erasure.tenant_id))

@@ -13,15 +13,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
 from noctis.identity import DeviceId
 from noctis.storage import devices
+from noctis.storage.accounts import list_of as list_accounts
 from noctis.storage.errors import AlreadyExistsError, NotFoundError
 from noctis.storage.models import accounts, erasures, streams
 from noctis.storage.models import devices as owners
 from noctis.storage.tenants import id_of
-from noctis.storage.user_models import users
+from noctis.storage.users import list_of as list_users
+from noctis.storage.users import remove as remove_user
+from noctis.storage.void_tokens import ban
 
 __all__ = ["Erasure", "get", "list_all", "of", "request"]
 
@@ -80,6 +83,8 @@ def request(
         mine &= owners.c.id == found.id
     _close(connection, mine)
     if not keep_device:
+        if found is None:
+            _sign_out(tenant, connection)
         _revoke(connection, tenant_id, None if found is None else subject)
     row = connection.execute(
         insert(erasures)
@@ -121,6 +126,14 @@ def _close(connection: Connection, mine: ColumnElement[bool]) -> None:
     )
 
 
+def _sign_out(tenant: str, connection: Connection) -> None:
+    """Remove the tenant's users, and void all tokens that speak for it."""
+    for user in list_users(tenant, connection):
+        remove_user(tenant, connection, user.name, spare_last_admin=False)
+    for app in list_accounts(tenant, connection):
+        ban(tenant, connection, app.username)
+
+
 def _revoke(connection: Connection, tenant_id: int, username: str | None) -> None:
     statement = update(accounts).where(
         accounts.c.tenant_id == tenant_id, accounts.c.revoked_at.is_(None)
@@ -128,8 +141,6 @@ def _revoke(connection: Connection, tenant_id: int, username: str | None) -> Non
     if username is not None:
         statement = statement.where(accounts.c.username == username)
     connection.execute(statement.values(revoked_at=func.now()))
-    if username is None:
-        connection.execute(delete(users).where(users.c.tenant_id == tenant_id))
 
 
 def list_all(connection: Connection, *, running: bool = False) -> list[Erasure]:

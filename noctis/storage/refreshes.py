@@ -14,7 +14,7 @@ Who knows the id of a family has had a token of it: 128 random bits that nothing
 
 import hmac
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 from hashlib import sha256
@@ -60,7 +60,7 @@ class Secret:
     """What a refresh token holds: its family, and what proves that it is the newest."""
 
     family: UUID
-    proof: bytes
+    proof: bytes = field(repr=False)
 
 
 class Outcome(Enum):

@@ -8,13 +8,15 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from noctis.storage.tenants import id_of
 from noctis.storage.user_models import void_tokens
 
-__all__ = ["KEPT", "ban", "digest", "list_all"]
+__all__ = ["KEPT", "ban", "digest", "disown", "list_all"]
+
+NOBODY: Final = 0  # no tenant has this key
 
 KEPT: Final = timedelta(hours=1)
 """How long a note is kept; no access token may live longer."""
@@ -37,6 +39,12 @@ def ban(tenant: str, connection: Connection, subject: str) -> None:
             set_={"since": func.greatest(void_tokens.c.since, now)},
         )
     )
+
+
+def disown(tenant_id: int, connection: Connection) -> None:
+    """Let the notes of a tenant that is gone belong to nobody; they hold digests alone."""
+    mine = void_tokens.c.tenant_id == tenant_id
+    connection.execute(update(void_tokens).where(mine).values(tenant_id=NOBODY))
 
 
 def list_all(connection: Connection) -> tuple[datetime, dict[bytes, datetime]]:

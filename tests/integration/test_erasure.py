@@ -23,6 +23,7 @@ from noctis.storage import (
     erasures,
     predictions,
     tenants,
+    void_tokens,
 )
 from noctis.storage.engine import transaction
 from noctis.storage.errors import AlreadyExistsError, NotFoundError
@@ -116,6 +117,9 @@ def test_a_tenant_goes_with_its_devices_its_apps_and_its_name(house: House) -> N
         assert traces(house.engine, "device_id", house.keys[who]) == set()
     assert traces(house.engine, "tenant_id", tenant) == {"erasures"}
     assert tables_that_name(house.engine, GONE.tenant, TWIN.device) == set()
+    with transaction(house.engine) as connection:  # its tokens stay void
+        _, void = void_tokens.list_all(connection)
+    assert void_tokens.digest(f"phone@{GONE.tenant}") in void
     assert content(house.engine, house.keys[OTHER]) == others
     assert house.retained() == {
         topics.up(OTHER, "status"),

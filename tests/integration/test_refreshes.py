@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -167,9 +167,10 @@ def test_random_lives_of_sessions_go_as_the_model_says(engine: Engine) -> None:
         run_state_machine_as_test(
             Sessions,
             settings=settings(
-                max_examples=40,
+                max_examples=30,
                 stateful_step_count=30,
                 deadline=None,
+                phases=[Phase.generate],  # shrinking takes minutes
                 suppress_health_check=list(HealthCheck),
             ),
         )

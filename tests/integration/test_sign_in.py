@@ -361,3 +361,31 @@ def test_the_command_line_makes_the_first_admin(
     assert '"removed": true' in run("user", "remove", "ann@t4", "--json")
     oauth_error(refresh(facade, session["refresh_token"]), "invalid_grant")
     assert eventually(lambda: log_in(facade, "ann@t4").status_code == 400)
+
+
+def test_an_admin_adds_rotates_and_revokes_apps(facade: Facade) -> None:
+    headers = admin_of(facade)
+    post = facade.client.post
+    made = post("/v1/apps", json={"name": "tool", "role": "member"}, headers=headers)
+    assert (made.status_code, made.headers["location"]) == (201, "/v1/apps/tool")
+    first = made.json()
+    token = facade.ask_for_token(first["client_id"], first["client_secret"])
+    assert set(token.json()["scope"].split()) == ROLES["member"]
+    problem_of(post("/v1/apps", json={"name": "tool"}, headers=headers), 409)
+    mighty = {"name": "mighty", "role": "platform"}
+    problem_of(post("/v1/apps", json=mighty, headers=headers), 403)
+    problem_of(post("/v1/apps", json={"name": "Tool"}, headers=headers), 422)
+    listed = facade.client.get("/v1/apps", headers=headers).json()["apps"]
+    assert {it["name"]: it["role"] for it in listed} == {"sync": "admin", "tool": "member"}
+    path = "/v1/apps/tool"
+    assert facade.client.get(path, headers=headers).json()["role"] == "member"
+    foreign, lacking = admin_of(facade, "t2"), facade.speaker("devices:read")
+    for method, url in (("GET", path), ("DELETE", path), ("POST", f"{path}:rotate")):
+        problem_of(facade.client.request(method, url, headers=foreign), 404)
+        problem_of(facade.client.request(method, url, headers=lacking), 403)
+    second = post(f"{path}:rotate", headers=headers).json()
+    assert facade.ask_for_token("tool@t1", first["client_secret"]).status_code == 401
+    assert facade.ask_for_token("tool@t1", second["client_secret"]).is_success
+    assert facade.client.delete(path, headers=headers).status_code == 204
+    assert facade.ask_for_token("tool@t1", second["client_secret"]).status_code == 401
+    problem_of(facade.client.get(path, headers=headers), 404)

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Engine, text
 
 from noctis.errors import IdentityError
 from noctis.identity import ROLES
-from noctis.storage import erasures, refreshes, tenants, users, void_tokens
+from noctis.storage import accounts, erasures, refreshes, tenants, users, void_tokens
 from noctis.storage.engine import transaction
 from noctis.storage.errors import AlreadyExistsError, LastAdminError, NotFoundError
 from noctis.storage.refreshes import Outcome, Secret
@@ -185,9 +185,12 @@ def test_secrets_are_stored_hashed(connection: Connection) -> None:
 
 def test_a_tenant_that_is_erased_loses_its_users_at_once(connection: Connection) -> None:
     hers = signed_in(connection, add(connection, "ann", "admin"))
+    accounts.add("home", connection, "phone@home", "app")
     erasures.request("home", connection, None, by="test")
     assert users.list_of("home", connection) == []
     assert turned(connection, hers) is Outcome.UNKNOWN
+    assert is_void(connection, "user:ann@home")
+    assert is_void(connection, "phone@home")
 
 
 def test_notes_of_void_tokens_are_forgotten_after_an_hour(connection: Connection) -> None:
