@@ -62,6 +62,13 @@ Device = Annotated[
 ]
 
 
+_EVENT: Final = {
+    "type": "object",
+    "description": "one event; of `stage`, data is the live stage in JSON",
+    "properties": {name: {"type": "string"} for name in ("event", "id", "data")},
+}
+
+
 class Stream(StreamingResponse):
     """A stream that ends when its reader takes nothing for a while."""
 
@@ -125,9 +132,7 @@ async def _opened(
         200: {
             "description": "Events `stage`, each with an id; `end` with a reason when the "
             "stream is over: come back with `Last-Event-ID`",
-            "content": {
-                "text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}
-            },
+            "content": {"text/event-stream": {"schema": _EVENT, "example": _EXAMPLE}},
         },
         **documented(401, 403, 404, 422, 429, 503, 504),
     },

@@ -16,6 +16,7 @@ from broker.server import MosquittoServer
 from noctis.identity import Principal
 from noctis.settings import Settings
 from noctis.storage.engine import create
+from tests.integration.broker_fixtures import password_of
 from tests.integration.conftest import fresh_database
 from tests.integration.holdings import add_tenant, seed
 from tests.integration.walk import serving
@@ -27,7 +28,7 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 LONG = os.environ.get("NOCTIS_FUZZ_SECONDS", "")
 """How long to search, in another way each time: ``NOCTIS_FUZZ_SECONDS=900``."""
 
-SECONDS = int(LONG or 25)
+SECONDS = int(LONG or 35)
 
 
 @pytest.fixture
@@ -40,7 +41,12 @@ def app(
         add_tenant(engine, "home")
         seed(engine, "home", device="bedroom")
         engine.dispose()
-        settings = Settings(var=tmp_path, database_url=SecretStr(url), broker_port=broker.port)
+        settings = Settings(
+            var=tmp_path,
+            database_url=SecretStr(url),
+            broker_port=broker.port,
+            broker_password=SecretStr(password_of("svc-api-0")),
+        )
         yield create_app(settings)
 
 
