@@ -60,11 +60,14 @@ class State:
     live: Live
 
 
+# FastAPI runs what is no coroutine in a thread, and a thread's turn costs more than all these.
+
+
 def _state(request: Request) -> State:
     return cast("State", request.app.state.noctis)
 
 
-def database(request: Request) -> Database:
+async def database(request: Request) -> Database:
     """Return the database as the caller's tenant sees it: a forgotten condition shows nothing.
 
     Without a caller it is empty.
@@ -72,7 +75,7 @@ def database(request: Request) -> Database:
     return _state(request).database.of(lambda: getattr(request.state, "tenant", ""))
 
 
-def platform(request: Request) -> Database:
+async def platform(request: Request) -> Database:
     """Return the database of all tenants, for what belongs to none of them.
 
     Whoever asks for it is named, with the reason, in ``tests/unit/test_tenancy.py``.
@@ -80,37 +83,37 @@ def platform(request: Request) -> Database:
     return _state(request).database
 
 
-def keyring(request: Request) -> Keyring:
+async def keyring(request: Request) -> Keyring:
     """Return the keys that sign tokens."""
     return _state(request).keyring
 
 
-def logins(request: Request) -> Logins:
+async def logins(request: Request) -> Logins:
     """Return who may log in."""
     return _state(request).logins
 
 
-def serving(request: Request) -> Serving:
+async def serving(request: Request) -> Serving:
     """Return what holds the model in use; its ``model`` is the champion of this moment."""
     return _state(request).serving
 
 
-def desk(request: Request) -> Desk:
+async def desk(request: Request) -> Desk:
     """Return who asks the model in use."""
     return _state(request).desk
 
 
-def settings(request: Request) -> Settings:
+async def settings(request: Request) -> Settings:
     """Return the settings of this process."""
     return _state(request).settings
 
 
-def catalogue(request: Request) -> Catalogue:
+async def catalogue(request: Request) -> Catalogue:
     """Return the registry's models."""
     return Catalogue(_state(request).settings.models)
 
 
-def readiness(request: Request) -> Readiness:
+async def readiness(request: Request) -> Readiness:
     """Return the state of what the facade rests on."""
     return _state(request).readiness
 
@@ -128,7 +131,7 @@ _oauth = OAuth2(
 )
 
 
-def limits(request: Request) -> Limits:
+async def limits(request: Request) -> Limits:
     """Return how much each tenant may ask for."""
     return _state(request).limits
 
@@ -141,17 +144,17 @@ def _check_standing(request: Request, principal: Principal, issued_at: float) ->
 
 def check_token(request: Request, token: str) -> Principal:
     """Return whom a token speaks for; raise TokenError when it does not, or does no more."""
-    principal, issued_at = keyring(request).read(token)
+    principal, issued_at = _state(request).keyring.read(token)
     _check_standing(request, principal, issued_at)
     return principal
 
 
-def live(request: Request) -> Live:
+async def live(request: Request) -> Live:
     """Return what hears the live stages."""
     return _state(request).live
 
 
-def caller(
+async def caller(
     asked: SecurityScopes,
     request: Request,
     authorization: Annotated[str | None, Security(_oauth)],

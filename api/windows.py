@@ -53,7 +53,7 @@ class Window:
         return next_token([*moments, f"{stream:016x}", seq], *self.query)
 
 
-def window(
+async def window(
     device: DeviceName,
     since: Moment = None,
     until: Moment = None,
