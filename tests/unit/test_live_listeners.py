@@ -2,11 +2,20 @@
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import anyio
 import pytest
 
-from api.live import MOST_OF_TENANT, MOST_WAITING, Event, Listener, Live, TooManyError
+from api.live import (
+    MOST_OF_TENANT,
+    MOST_WAITING,
+    Event,
+    Listener,
+    Live,
+    TooManyError,
+    _account,
+)
 from api.routes.stages import _events, _Opened
 from noctis.settings import Settings
 
@@ -62,3 +71,11 @@ def test_a_tenant_has_so_many_listeners_and_gives_them_back() -> None:
     held[0].__exit__(None, None, None)
     with live.listening("t1", None, is_resumed=False):
         pass
+
+
+def test_each_process_has_an_account_of_its_own_and_gives_it_back(tmp_path: Path) -> None:
+    settings = Settings(var=tmp_path, instance=4)
+    with _account(settings) as one, _account(settings) as two:
+        assert (one.instance, two.instance) == (4, 5)
+    with _account(settings) as again:
+        assert again.instance == 4
