@@ -120,7 +120,7 @@ def test_a_newcomer_sees_epochs_stages_and_nights_and_finds_them_again(folder: P
     var = folder / "var"
     with platform(var, "--speed", "max") as run:
         account = json.loads((var / "credentials.json").read_text())["app"]
-        assert {"ingestor", "inference", "companion", "api"} <= set(run["processes"])
+        assert {"ingestor", "inference", "companion", "runner", "api"} <= set(run["processes"])
         bearer = token(run["api"], account)
         [device] = items(f"{run['api']}/v1/devices", bearer, "devices")
         assert device["name"] == "bedroom"
