@@ -218,6 +218,7 @@ def test_the_service_killed_in_the_midst_of_it_ends_with_the_same_reports(
         "NOCTIS_VAR": str(tmp_path),
         "NOCTIS_BROKER_PORT": str(broker.port),
         "NOCTIS_BROKER_PASSWORD": password_of("svc-companion-0"),
+        "NOCTIS_NIGHT_STAGER": "false",  # the nights stay as they were
         "NOCTIS_DATABASE_URL": url,
     }
 
