@@ -5,16 +5,15 @@ process has died, and the next one takes the operation up.
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
 
-from noctis.storage.engine import translated
-from noctis.storage.operations import LOCKS, Kind
+from noctis.storage import locks
+from noctis.storage.operations import Kind
 
 __all__ = [
     "MOST_ATTEMPTS",
@@ -116,20 +115,6 @@ def finish(
     connection.execute(_FINISH, {"number": number, "result": document, "error": error})
 
 
-@contextmanager
-def held(engine: Engine, number: int) -> Iterator[bool]:
-    """Keep an operation from others while the block runs, or while this process lives.
-
-    False when another has it.
-    """
-    keys = {"locks": LOCKS, "number": number}
-    try:
-        with engine.connect() as connection:
-            connection.execution_options(isolation_level="AUTOCOMMIT")
-            got = connection.scalar(text("SELECT pg_try_advisory_lock(:locks, :number)"), keys)
-            try:
-                yield bool(got)
-            finally:
-                connection.execute(text("SELECT pg_advisory_unlock_all()"))
-    except DBAPIError as error:
-        raise translated(error) from error
+def held(engine: Engine, number: int) -> AbstractContextManager[bool]:
+    """Keep an operation from others while the block runs; False when another has it."""
+    return locks.held(engine, locks.OPERATIONS, number)

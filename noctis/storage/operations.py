@@ -9,12 +9,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from noctis.storage import devices, tenants
+from noctis.storage import devices, locks, tenants
 from noctis.storage.errors import NotFoundError
 
 __all__ = [
     "KINDS",
-    "LOCKS",
     "Kind",
     "Operation",
     "State",
@@ -30,15 +29,12 @@ Kind = Literal["replay", "evaluation", "experiment"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 State = Literal["queued", "running", "cancelling", "cancelled", "failed", "done"]
 
-LOCKS: Final = 1380274266
-"""Class of the advisory locks by which a runner holds an operation, for as long as it lives."""
-
 _SELECT: Final = f"""
 SELECT o.number, o.id, o.kind, o.request, o.requested_by, o.replay_id, o.done, o.total,
        o.result, o.error, o.created_at, o.started_at, o.cancelled_at, o.finished_at,
        EXISTS (SELECT FROM pg_locks l
-                WHERE l.locktype = 'advisory' AND l.classid = {LOCKS} AND l.objid = o.number
-                  AND l.database = (SELECT oid FROM pg_database
+                WHERE l.locktype = 'advisory' AND l.classid = {locks.OPERATIONS}
+                  AND l.objid = o.number AND l.database = (SELECT oid FROM pg_database
                                      WHERE datname = current_database())) AS is_held
   FROM operations o JOIN tenants t ON t.id = o.tenant_id
  WHERE t.name = :tenant

@@ -4,17 +4,15 @@ What is to be done, and what of it is done, stands in the database; who does it 
 any moment. A part's predictions and the note that it is done are one transaction.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Engine, Row, text
-from sqlalchemy.exc import DBAPIError
 
-from noctis.storage import devices, predictions, tenants
-from noctis.storage.engine import translated
+from noctis.storage import devices, locks, predictions, tenants
 from noctis.storage.errors import NotFoundError
 from noctis.storage.origins import Origin
 from noctis.storage.predictions import Prediction
@@ -42,7 +40,6 @@ State = Literal["running", "stopped", "cancelled", "done"]
 PART: Final = 1024
 """Sequence numbers of a stream that are done together: a night, and what a process holds."""
 
-_LOCKS: Final = 1380274265
 _ADD: Final = text("""
 INSERT INTO replays (model_id, tenant_id, device_id, since, until)
 VALUES (:model, :tenant, :device, :since, :until) RETURNING id
@@ -71,7 +68,7 @@ _SELECT: Final = f"""
 SELECT r.id, m.name, m.version, t.name AS tenant, d.name AS device, r.since, r.until,
        r.created_at, r.cancelled_at, r.done_at, p.*,
        EXISTS (SELECT FROM pg_locks l
-                WHERE l.locktype = 'advisory' AND l.classid = {_LOCKS} AND l.objid = r.id
+                WHERE l.locktype = 'advisory' AND l.classid = {locks.REPLAYS} AND l.objid = r.id
                   AND l.database = (SELECT oid FROM pg_database
                                      WHERE datname = current_database())) AS is_held
   FROM replays r
@@ -265,23 +262,9 @@ def reopen(connection: Connection, replay: int) -> Replay:
     return get(connection, replay)
 
 
-@contextmanager
-def held(engine: Engine, replay: int) -> Iterator[bool]:
-    """Keep a replay from others while the block runs, or while this process lives.
-
-    False when another has it.
-    """
-    keys = {"locks": _LOCKS, "replay": replay}
-    try:
-        with engine.connect() as connection:
-            connection.execution_options(isolation_level="AUTOCOMMIT")
-            got = connection.scalar(text("SELECT pg_try_advisory_lock(:locks, :replay)"), keys)
-            try:
-                yield bool(got)
-            finally:
-                connection.execute(text("SELECT pg_advisory_unlock_all()"))
-    except DBAPIError as error:
-        raise translated(error) from error
+def held(engine: Engine, replay: int) -> AbstractContextManager[bool]:
+    """Keep a replay from others while the block runs; False when another has it."""
+    return locks.held(engine, locks.REPLAYS, replay)
 
 
 def _key(replay: int, part: Part) -> dict[str, int]:

@@ -42,7 +42,8 @@ SERVICES: Final = {
     ),
     "knows nothing of what the tables hold": (
         *("arrays.*", "copying.copied", "database.ping", "dumps.server_major"),
-        *("engine.transaction", "guards.*", "inventory.take", "policies.*", "timescale.*"),
+        *("engine.transaction", "guards.*", "inventory.take", "locks.held", "policies.*"),
+        "timescale.*",
     ),
 }
 """Storage functions whose first argument is no tenant, by why that is right."""
