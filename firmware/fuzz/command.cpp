@@ -41,7 +41,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   expect(command->first <= command->last, "a range has an order");
   const bool resend = command->kind == noctis::Command::Kind::resend;
   expect(!resend || text.find("\"resend\"") != std::string::npos, "resend was asked for");
+  const bool erase = command->kind == noctis::Command::Kind::erase;
+  expect(command->seconds <= noctis::Command::kMostIdentifyS, "nobody blinks for ever");
   const bool nothing = command->stream == 0 && command->first == 0 && command->last == 0;
-  expect(resend || nothing, "what is no resend has no range");
+  expect(resend || erase || nothing, "what is no resend has no range");
   return 0;
 }

@@ -1,5 +1,6 @@
 """Write the corpus: a few good and bad inputs of each target, named by what they are."""
 
+import base64
 import math
 import struct
 import zlib
@@ -197,7 +198,13 @@ COMMANDS = {
     "resend": RESEND,
     "spaces": RESEND.replace(b":", b" :\t").replace(b",", b"\r\n , "),
     "later-members": RESEND[:-1] + b',"why":"a disk","until":null,"all":true,"none":false}',
-    "later-command": RESEND.replace(b"resend", b"reboot"),
+    "later-command": RESEND.replace(b"resend", b"dance"),
+    "reboot": RESEND.replace(b"resend", b"reboot"),
+    "identify": RESEND.replace(b"resend", b"identify"),
+    "identify-long": RESEND.replace(b"resend", b"identify")[:-1] + b',"seconds":601}',
+    "identify-short": RESEND.replace(b"resend", b"identify")[:-1] + b',"seconds":5}',
+    "erase": RESEND.replace(b"resend", b"erase"),
+    "erase-nothing": RESEND.replace(b"resend", b"erase").replace(b"stream", b"steam"),
     "wrong-order": RESEND.replace(b":7", b":4294967295").replace(b"5}", b"4}"),
     "wrong-stream": RESEND.replace(b"6d", b"6G"),
     "wrong-id": RESEND.replace(b"19d2-", b"19d2_"),
@@ -214,6 +221,58 @@ COMMANDS = {
     "longer": RESEND + b"x",
     "cut": RESEND[:-1],
     "too-long": RESEND[:-1] + b',"why":"' + b"x" * 500 + b'"}',
+}
+
+
+OFFER = (
+    b'{"rollout":"0b7e4a3c-19d2-4f6a-8c55-a1b2c3d4e5f6","url":"https://noctis.example/i",'
+    b'"key":"0123456789abcdef","signature":"' + b"5a" * 64 + b'"}'
+)
+MANIFEST = (
+    b'{"target":"esp32s3","version":"1.2.0","build":12,"least":3,"floor":2,"downgrade":0,'
+    b'"expires":1800000000,"size":1234567,"sha256":"' + b"c3" * 32 + b'"}'
+)
+OFFERS = {
+    "offer": OFFER + b"\n" + MANIFEST,
+    "manifest": MANIFEST,
+    "later-members": OFFER[:-1] + b',"note":"n"}\n' + MANIFEST[:-1] + b',"note":null}',
+    "first-line": OFFER,
+    "no-manifest": OFFER + b"\n{}",
+    "wrong-rollout": OFFER.replace(b"19d2-", b"19d2_") + b"\n" + MANIFEST,
+    "wrong-key": OFFER.replace(b"cdef", b"cdeF") + b"\n" + MANIFEST,
+    "short-signature": OFFER.replace(b"5a5a", b"5a5", 1) + b"\n" + MANIFEST,
+    "no-url": OFFER.replace(b"https://noctis.example/i", b"") + b"\n" + MANIFEST,
+    "twice": OFFER + b"\n" + MANIFEST[:-1] + b',"build":1}',
+    "floor-above": OFFER + b"\n" + MANIFEST.replace(b'floor":2', b'floor":13'),
+    "too-long": OFFER + b"\n" + MANIFEST + b" " * 1500,
+}
+
+
+CONFIG = b'{"version":3,"report_s":60,"led":false,"log_level":"debug","volume":7}'
+CONFIGS = {
+    "good": CONFIG,
+    "least": CONFIG.replace(b"60", b"10"),
+    "most": CONFIG.replace(b"60", b"86400"),
+    "below": CONFIG.replace(b"60", b"9"),
+    "above": CONFIG.replace(b"60", b"86401"),
+    "wrong-types": b'{"version":1,"report_s":"60","led":1,"log_level":true}',
+    "wrong-level": CONFIG.replace(b"debug", b"loud"),
+    "level-off": CONFIG.replace(b"debug", b"off"),
+    "level-error": CONFIG.replace(b"debug", b"error"),
+    "level-warning": CONFIG.replace(b"debug", b"warning"),
+    "level-info": CONFIG.replace(b"debug", b"info"),
+    "null": CONFIG.replace(b"7}", b"null}"),
+    "version-zero": CONFIG.replace(b":3", b":0"),
+    "version-huge": CONFIG.replace(b":3", b":4294967296"),
+    "version-last": CONFIG.replace(b":3", b":4294967295"),
+    "without-version": b'{"led":true}',
+    "twice": CONFIG[:-1] + b',"led":true}',
+    "name-empty": CONFIG.replace(b"volume", b""),
+    "name-long": CONFIG.replace(b"volume", b"v" * 33),
+    "many": CONFIG[:-1] + b"".join(b',"a%d":1' % n for n in range(12)) + b"}",
+    "nested": CONFIG.replace(b"7}", b"[7]}"),
+    "cut": CONFIG[:-1],
+    "too-long": CONFIG[:-1] + b',"why":"' + b"x" * 500 + b'"}',
 }
 
 
@@ -236,6 +295,80 @@ def bus() -> dict[str, bytes]:
     }
 
 
+def improv(kind: int, data: bytes) -> bytes:
+    """Return a packet of Improv's serial protocol."""
+    packet = b"IMPROV\x01" + bytes([kind, len(data)]) + data
+    return packet + bytes([sum(packet) & 0xFF])
+
+
+def rpc(command: int, data: bytes = b"") -> bytes:
+    """Return an Improv command."""
+    return improv(3, bytes([command, len(data)]) + data)
+
+
+def wifi(name: bytes, password: bytes) -> bytes:
+    """Return a network as Improv brings it."""
+    return bytes([len(name)]) + name + bytes([len(password)]) + password
+
+
+def identity(*fields: tuple[int, bytes]) -> bytes:
+    """Return an identity with its CRC."""
+    body = b"NI\x01" + b"".join(struct.pack("<BH", tag, len(x)) + x for tag, x in fields)
+    return body + struct.pack("<I", zlib.crc32(body))
+
+
+def brought(data: bytes) -> bytes:
+    """Return the commands that bring an identity."""
+    parts = range(0, len(data), 200)
+    return b"".join(
+        rpc(0xF0, struct.pack("<H", at) + data[at : at + 200]) for at in parts
+    ) + rpc(0xF1)
+
+
+WHO = ((1, b"home"), (2, b"bed"), (3, b"broker.local"), (4, b"\xb3\x22"))
+PROVISIONINGS = {
+    "wifi": rpc(1, wifi(b"Home", b"a password")) + rpc(2) * 12,
+    "wifi-not-there": rpc(1, wifi(b"Far", b"a password")) + rpc(2) * 30,
+    "wifi-short-password": rpc(1, wifi(b"Home", b"short")),
+    "questions": rpc(2) + b"a log line\n" + rpc(3) + rpc(4) + rpc(5) + rpc(0xF2) + rpc(2, b"x"),
+    "wrong-sum": rpc(2)[:-1] + b"\0" + rpc(3),
+    "wrong-length": improv(3, b"\x02\x05") + improv(3, b"\x02") + improv(1, b"\x02"),
+    "identity": brought(identity(*WHO, (5, b"a password"))),
+    "identity-certificate": brought(
+        identity(*WHO, (6, b"A" * 300), (7, b"C" * 300), (8, b"K" * 138))
+    ),
+    "identity-wrong": brought(identity(*WHO))
+    + brought(identity((9, b"x")))
+    + rpc(0xF0, b"\1\0z"),
+    "bare-identity": identity(*WHO, (5, b"a password")),
+}
+
+
+def page(form: bytes, more: bytes = b"") -> bytes:
+    """Return a form as a browser sends it, in one piece."""
+    kind = b"Content-Type: application/x-www-form-urlencoded\r\n"
+    head = b"POST /save HTTP/1.1\r\nHost: 192.168.4.1\r\n" + more + kind
+    return b"\xff" + head + b"Content-Length: %d\r\n\r\n" % len(form) + form
+
+
+CLAIM = base64.urlsafe_b64encode(identity(*WHO, (5, b"a password"))).rstrip(b"=")
+TYPED = b"&device=home%2Fbed&host=broker.local&port=1883&password=a+password"
+QUERY = struct.pack("!6H", 77, 0x0100, 1, 0, 0, 0) + b"\5apple\3com\0"
+VISITS = {
+    "form": b"\x07" + b"GET / HTTP/1.1\r\nHost: 192.168.4.1\r\n\r\n",
+    "probe": b"\x07" + b"GET /generate_204 HTTP/1.1\r\nHost: a.example\r\n\r\n",
+    "claim": page(b"wifi=Home&wifi_password=a+password&claim=" + CLAIM),
+    "typed": page(b"wifi=Home&wifi_password=a+password" + TYPED),
+    "far": page(b"wifi=Far&wifi_password=a+password&claim=" + CLAIM),
+    "half": page(b"wifi=Home&claim=" + CLAIM[:-5]),
+    "short": page(b"wifi=Home&wifi_password=short"),
+    "foreign": page(b"wifi=Home", b"Origin: http://evil.example\r\n"),
+    "chunked": page(b"wifi=Home", b"Transfer-Encoding: chunked\r\n"),
+    "name": b"\0" + QUERY + struct.pack("!2H", 1, 1),
+    "name-aaaa": b"\0" + QUERY + struct.pack("!2H", 28, 1),
+}
+
+
 def main() -> None:
     """Write every input into its target's folder."""
     corpora = {
@@ -245,7 +378,11 @@ def main() -> None:
         "ack": ACKS,
         "time_reply": TIME_REPLIES,
         "command": COMMANDS,
+        "config": CONFIGS,
+        "offer": OFFERS,
         "mpu6050": bus(),
+        "provisioner": PROVISIONINGS,
+        "portal": VISITS,
     }
     for target, inputs in corpora.items():
         folder = CORPUS / target

@@ -12,6 +12,7 @@ namespace {
 
 constexpr double kRetryS = 1;              // after a full disk
 constexpr std::uint64_t kMarkEvery = 280;  // epochs
+constexpr double kRestartS = 1;            // from a restart to the boot
 constexpr double kHeldS = 0.1;             // looks again whether the night may go on
 constexpr double kNever = std::numeric_limits<double>::infinity();
 constexpr Traffic kNothingAwaited{true, false, false, 0};
@@ -45,15 +46,18 @@ Device::Device(DeviceSettings settings, const Night& night)
 
 void Device::say(const std::string& message) const { settings_.say(name() + ": " + message); }
 
-bool Device::start_firmware(std::string& error) {
+bool Device::start_firmware(ResetReason reason, std::string& error) {
   DeviceClock::Settings clock = settings_.clock;
   if (clock.fault_seed) {
     clock.fault_seed = mix(*clock.fault_seed ^ power_cuts_);
   }
+  const auto tell = [this](const std::string& message) { say(message); };
+  board_ = std::make_unique<HostBoard>(reason, tell);
   firmware_ = std::make_unique<Firmware>(
-      Firmware::Board{*flash_, nor_->chip_tag(), pace_, clock, settings_.online},
-      settings_.network, [this](const std::string& message) { say(message); });
-  switch (firmware_->boot()) {
+      Firmware::Hardware{*flash_, nor_->chip_tag(), pace_, clock, *store_, *board_,
+                         settings_.online, updates_.get()},
+      settings_.network, tell);
+  switch (firmware_->recorder().boot()) {
     case Spool::Mount::unreadable:
       error = "the flash chip " + settings_.nor +
               " holds something that is no spool: move the file away to begin a new one";
@@ -66,6 +70,7 @@ bool Device::start_firmware(std::string& error) {
     case Spool::Mount::fresh:
       break;
   }
+  firmware_->begin_update();
   return true;
 }
 
@@ -104,11 +109,19 @@ bool Device::find_place(double wall_s, std::string& error) {
 bool Device::open(std::string& error) {
   const double wall_s = wall_clock();
   nor_ = NorFile::open(settings_.nor, error);
-  if (!nor_) {
+  values_ = nor_ ? FileStore::open(settings_.nor + ".store", error) : nullptr;
+  if (!values_) {
     return false;
   }
+  if (!settings_.updates.slots.empty()) {
+    updates_ = UpdateBoard::open(settings_.updates, error);
+    if (!updates_) {
+      return false;
+    }
+  }
   flash_ = std::make_unique<TornFlash>(*nor_, mix(settings_.seed ^ 0xF1A5U));
-  if (!start_firmware(error) ||
+  store_ = std::make_unique<PoweredStore>(*values_, *flash_);
+  if (!start_firmware(settings_.reset, error) ||
       !log_.open(settings_.log, settings_.network.tenant, settings_.network.device, error)) {
     return false;
   }
@@ -166,12 +179,18 @@ std::uint64_t Device::since_boot(double night_s) const {
 
 std::uint32_t Device::backlog() { return firmware_ ? firmware_->spool().backlog() : backlog_; }
 
-void Device::power_off(std::uint64_t at_ms) {
+void Device::power_off(std::uint64_t at_ms, double off_s, ResetReason next) {
   backlog_ = backlog();
   pending_.reset();
   firmware_.reset();
-  ++power_cuts_;
-  power_on_ms_ = at_ms + static_cast<std::uint64_t>(1000 * cut_.off_s);
+  reason_ = next;
+  power_cuts_ += next == ResetReason::power_on ? 1 : 0;
+  power_on_ms_ = at_ms + static_cast<std::uint64_t>(1000 * off_s);
+}
+
+void Device::restart() {
+  say("restarts");
+  power_off(pace_.night_ms(), kRestartS, ResetReason::software);
 }
 
 // What was in RAM is gone; the night went on, and so did the true time.
@@ -182,11 +201,18 @@ void Device::power_on() {
   first_ms_ = epoch_ = 0;
   settings_.network.connect_after_s = 0;
   std::string error;
-  if (!start_firmware(error)) {
+  if (!start_firmware(reason_, error)) {
     defect_ = error;
     return;
   }
-  const std::string wrong = kept_.check(firmware_->spool(), appending_);
+  if (erased_) {
+    kept_ = {};
+    kept_.begin(firmware_->spool().next_seq());
+    appending_.reset();
+  }
+  erased_ = erasing();
+  const std::string wrong =
+      erased_ ? std::string() : kept_.check(firmware_->spool(), appending_);
   if (!wrong.empty()) {
     defect_ = wrong;
   }
@@ -204,7 +230,7 @@ void Device::cut_power() {
   }
   cut_.at_s = kNever;
   if (cut_.writes < 0) {
-    power_off(at_ms);
+    power_off(at_ms, cut_.off_s, ResetReason::power_on);
   } else {
     flash_->cut_after(cut_.writes);
   }
@@ -213,8 +239,11 @@ void Device::cut_power() {
 // False while the power is off.
 bool Device::have_power() {
   if (firmware_ && flash_->dead()) {
-    power_off(pace_.night_ms());
+    power_off(pace_.night_ms(), cut_.off_s, ResetReason::power_on);
+  } else if (firmware_ && board_->restart_due() && !updates_) {
+    restart();
   }
+  erased_ = erased_ || erasing();
   if (!firmware_ && pace_.night_ms() >= power_on_ms_) {
     power_on();
   }
@@ -231,17 +260,17 @@ Epoch Device::make_epoch() {
   };
   if (epoch_ == 0) {
     feed_.power_up();
-    firmware_->builder().begin(night_ms(start_ms(0)));
+    firmware_->recorder().builder().begin(night_ms(start_ms(0)));
   }
-  feed_.play(from_s, from_s + kEpochS, firmware_->builder());
-  return firmware_->finish_epoch(night_ms(due_ms()));
+  feed_.play(from_s, from_s + kEpochS, firmware_->recorder().builder());
+  return firmware_->recorder().finish(night_ms(due_ms()));
 }
 
 // Durable first, then live.
 void Device::keep_epoch(const Epoch& epoch) {
   const std::uint64_t start = start_ms(epoch_);
   appending_ = encode_slot(epoch);
-  const auto seq = firmware_->keep(epoch, start);
+  const auto seq = firmware_->recorder().keep(epoch, start);
   if (flash_->dead()) {
     return;
   }
@@ -259,8 +288,9 @@ void Device::keep_epoch(const Epoch& epoch) {
   retry_at_s_ = 0;
   ++epoch_;
   ++made_;
+  firmware_->epoch_kept(*seq);
   const double published_at = wall_clock();
-  const bool live = firmware_->publish(*seq);
+  const bool live = firmware_->recorder().publish(*seq);
   log(*seq, static_cast<double>(pace_.utc_at(start)) / 1000,
       live ? std::optional(published_at) : std::nullopt);
   if (epoch_ % kMarkEvery == 0) {
@@ -296,11 +326,13 @@ double Device::step(double now_s) {
   if (now_s_ == 0) {
     now_s_ = now_s;  // the device boots now
   }
-  const Link link = link_.at(night_s(pace_.night_ms()));
+  const Link met = link_.at(night_s(pace_.night_ms()));
+  const Link link = network_() ? met : Link::dead;
   const double service_s = firmware_ ? firmware_->serve(now_s, link) : 0;  // 0: at the boot
   pass(now_s, link);
   if (have_power()) {
-    if (!played() && !pace_.held() && pace_.night_ms() >= due_ms() && now_s >= retry_at_s_) {
+    if (!played() && !erasing() && !pace_.held() && pace_.night_ms() >= due_ms() &&
+        now_s >= retry_at_s_) {
       keep_epoch(pending_ ? *pending_ : make_epoch());
     }
     logged_ = logged_ || log_.reconcile(firmware_->spool());

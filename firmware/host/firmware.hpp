@@ -9,34 +9,33 @@
 #include "device_clock.hpp"
 #include "link.hpp"
 #include "mosquitto_uplink.hpp"
-#include "noctis/courier.hpp"
-#include "noctis/epoch_builder.hpp"
 #include "noctis/flash.hpp"
-#include "noctis/spool.hpp"
-#include "noctis/timekeeper.hpp"
+#include "noctis/recorder.hpp"
+#include "noctis/update.hpp"
 #include "pace.hpp"
+#include "update_board.hpp"
 
 namespace noctis::host {
 
 class Firmware {
  public:
-  // The board, which must outlive the firmware.
-  struct Board {
+  // All of it must outlive the firmware.
+  struct Hardware {
     Flash& flash;
     std::uint32_t chip;  // its tag
     const Pace& pace;
     DeviceClock::Settings clock;
+    Store& store;
+    Board& board;
     bool network;
+    UpdateBoard* updates;  // null: none
   };
 
-  Firmware(const Board& board, const MosquittoUplink::Settings& network,
+  Firmware(const Hardware& hardware, const MosquittoUplink::Settings& network,
            std::function<void(const std::string&)> on_trouble);
 
-  Spool::Mount boot() { return spool_.mount(); }
-  Spool& spool() { return spool_; }
-  EpochBuilder& builder() { return builder_; }
-  // Returns the epoch that ends now.
-  Epoch finish_epoch(std::uint32_t now_ms);
+  Recorder& recorder() { return recorder_; }
+  Spool& spool() { return recorder_.spool(); }
   MosquittoUplink& uplink() { return uplink_; }
 
   // Serves the connection at now_s (seconds of one steady clock) over a link in that state.
@@ -44,15 +43,16 @@ class Firmware {
   double serve(double now_s, Link link);
   // SNTP says what it has to say by now.
   void hear_sntp() { clock_.step(); }
+  // Behind the boot of the recorder.
+  void begin_update();
+  // The spool took an epoch.
+  void epoch_kept(std::uint32_t seq);
+  // An update wants the boot loader to choose anew.
+  bool boot_due() const { return update_ && update_->restart_due(); }
   // Sends what is due; returns the seconds until something is again.
   double send();
   // What virtual time has to wait for.
   Traffic traffic();
-
-  // Durable first: the epoch's seq once it is; nothing if the flash refuses.
-  std::optional<std::uint32_t> keep(const Epoch& epoch, std::uint64_t start_ms);
-  // Then live. False if it could not go out: it is backlog then.
-  bool publish(std::uint32_t seq) { return courier_.epoch_made(seq); }
 
   // Says goodbye to the broker.
   void close();
@@ -61,13 +61,11 @@ class Firmware {
   MosquittoUplink::Events events(std::function<void(const std::string&)> on_trouble);
   void receive(DownChannel channel, const std::uint8_t* data, std::size_t size);
 
-  const Board board_;
-  Spool spool_;
+  const Hardware hardware_;
   DeviceClock clock_;
   MosquittoUplink uplink_;
-  Courier courier_;
-  Timekeeper timekeeper_;
-  EpochBuilder builder_;
+  Recorder recorder_;
+  std::optional<Update> update_;
   double now_s_ = 0;
   double network_alive_s_ = 0;  // when it last did anything
 };

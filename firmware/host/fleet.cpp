@@ -7,6 +7,9 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <utility>
+
+#include "boot.hpp"
 
 namespace noctis::host {
 namespace {
@@ -23,6 +26,7 @@ constexpr rlim_t kOtherFiles = 32;
 constexpr double kFleetTickS = 0.005;  // many sockets: poll them together, not one by one
 constexpr std::size_t kManyDevices = 50;
 constexpr double kLongestWaitS = 1;
+constexpr double kServiceS = 0.02;
 
 double steady_clock() {
   using Seconds = std::chrono::duration<double>;
@@ -86,8 +90,18 @@ DeviceSettings Fleet::settings_of(int index, const Passwords& passwords) {
   const std::string suffix = options_.devices > 1 ? suffix_of(index) : "";
   const std::string device = options_.device + suffix;
   DeviceSettings settings;
-  settings.network = {options_.host, options_.port, options_.tenant, device,
-                      passwords.of(options_.tenant + "/" + device)};
+  settings.network = {options_.host,
+                      options_.port,
+                      options_.tenant,
+                      device,
+                      passwords.of(options_.tenant + "/" + device),
+                      {},
+                      {}};
+  settings.network.tls = options_.tls;
+  if (!options_.tls.key.empty()) {
+    settings.network.tls.certificate += suffix;
+    settings.network.tls.key += suffix;
+  }
   settings.network.connect_after_s = index / kConnectsPerS;
   settings.nor = options_.nor + suffix;
   settings.log = options_.log + suffix;
@@ -106,6 +120,12 @@ DeviceSettings Fleet::settings_of(int index, const Passwords& passwords) {
   settings.sensors = options_.sensors;
   settings.seed = mix(options_.seed) + static_cast<std::uint64_t>(index);
   settings.say = [this](const std::string& message) { say(message); };
+  settings.updates = options_.updates;
+  settings.reset = reset_reason();
+  if (options_.claim) {
+    settings.network.password = options_.claim->password;
+    settings.network.claimed = options_.claim->tls;
+  }
   settings.talkative = options_.devices == 1;
   return settings;
 }
@@ -129,10 +149,25 @@ bool Fleet::open(std::string& error) {
   return true;
 }
 
+bool Fleet::boot_due() const {
+  return std::any_of(devices_.begin(), devices_.end(),
+                     [](const auto& device) { return device->boot_due(); });
+}
+
 bool Fleet::done() const {
+  if (boot_due()) {
+    return true;
+  }
   return std::all_of(devices_.begin(), devices_.end(), [this](const auto& device) {
     return options_.offline ? device->played() : options_.once && device->finished();
   });
+}
+
+void Fleet::attend(std::function<bool()> service, const std::function<bool()>& network) {
+  service_ = std::move(service);
+  for (const auto& device : devices_) {
+    device->set_network(network);
+  }
 }
 
 // A fleet in trouble would fill the screen.
@@ -155,8 +190,8 @@ bool Fleet::step(std::size_t index, double now_s, std::string& error) {
     poller_.watch(index, -1, 0, Interest::none);
   }
   if (!device.defect().empty()) {
-    error = device.name() + ": " + device.defect() + "; the faults were those of --seed " +
-            std::to_string(options_.seed);
+    error = "this must never happen: " + device.name() + ": " + device.defect() +
+            "; the faults were those of --seed " + std::to_string(options_.seed);
   }
   return device.defect().empty();
 }
@@ -236,7 +271,7 @@ bool Fleet::run(const volatile int* stop, std::string& error) {
     if (!step_all(stop, next_s, error)) {
       return false;
     }
-    if (done()) {
+    if (done() || (service_ && !service_())) {
       break;
     }
     const double now_s = steady_clock();
@@ -244,7 +279,7 @@ bool Fleet::run(const volatile int* stop, std::string& error) {
     if (devices_.size() > kManyDevices && std::isfinite(options_.speed)) {
       next_s = std::max(next_s, now_s + kFleetTickS);
     }
-    wait(next_s);
+    wait(service_ ? std::min(next_s, now_s + kServiceS) : next_s);
   }
   for (const auto& device : devices_) {
     device->close();

@@ -1,6 +1,7 @@
 // Any number of devices in one process, one thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,9 +20,16 @@ class Fleet {
 
   // Loads the nights, opens the devices. On failure: what was wrong and what to do.
   bool open(std::string& error);
+  // While it runs, `service` is called all the time, until it returns false: that ends the run.
+  // `network` says whether there is one.
+  void attend(std::function<bool()> service, const std::function<bool()>& network);
   // Runs until everything is done (--once, --offline) or *stop is set; then says goodbye. False
   // if a device did what it must never do; `error` says what.
   bool run(const volatile int* stop, std::string& error);
+  // It ended because the boot loader is to choose an image.
+  bool boot_due() const;
+  // Of the first device; null while its power is off.
+  const MosquittoUplink* uplink() { return devices_.front()->uplink(); }
 
  private:
   bool load_nights(std::string& error);
@@ -39,6 +47,7 @@ class Fleet {
   std::vector<std::unique_ptr<Device>> devices_;
   std::vector<double> wake_s_;  // one a device
   Poller poller_;
+  std::function<bool()> service_;  // empty: none
   double report_at_s_ = 0;
   double report_every_s_ = 0;
   std::string last_report_;

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "boot.hpp"
+#include "boxed_device.hpp"
 #include "capacity.hpp"
 #include "csv.hpp"
 #include "fill.hpp"
@@ -24,20 +26,28 @@ int complain(const std::string& message) {
 
 volatile std::sig_atomic_t stop = 0;
 
+template <typename Player>
+int run(const noctis::host::Options& options) {
+  Player player(options);
+  std::string error;
+  if (!player.open(error)) {
+    return complain(error);
+  }
+  if (!player.run(&stop, error)) {
+    complain(error);
+    return 1;
+  }
+  return player.boot_due() ? noctis::host::kBootAgain : 0;
+}
+
 int play(const noctis::host::Options& options) {
   std::signal(SIGTERM, [](int) { stop = 1; });
   std::signal(SIGINT, [](int) { stop = 1; });
   std::signal(SIGPIPE, SIG_IGN);
-  noctis::host::Fleet fleet(options);
-  std::string error;
-  if (!fleet.open(error)) {
-    return complain(error);
+  if (!options.box.store.empty()) {
+    return run<noctis::host::BoxedDevice>(options);
   }
-  if (!fleet.run(&stop, error)) {
-    complain("this must never happen: " + error);
-    return 1;
-  }
-  return 0;
+  return run<noctis::host::Fleet>(options);
 }
 
 // Prints the table that was asked for.

@@ -54,6 +54,17 @@ void MosquittoUplink::complain(const std::string& message) {
   troubled_ = true;
 }
 
+void MosquittoUplink::complain_of_tls() {
+  if (tls_ && !tls_->refusal().empty() && tls_->refusal() != refusal_) {
+    refusal_ = tls_->refusal();
+    troubled_ = false;  // that the connection is lost was said; this says why it stays so
+    complain(refusal_ + "; trying on");
+    if (events_.on_refusal) {
+      events_.on_refusal(refusal_);
+    }
+  }
+}
+
 void MosquittoUplink::connect(double now_s) {
   const std::string id = settings_.tenant + "/" + settings_.device;
   static unsigned connections = 0;
@@ -77,16 +88,36 @@ void MosquittoUplink::connect(double now_s) {
                      static_cast<int>(will.size()), will.data(), 1, true);
   mosquitto_int_option(client_.get(), MOSQ_OPT_TCP_NODELAY, 1);
   set_callbacks();
+  const bool secured = !settings_.tls.ca.empty() || !settings_.claimed.ca.empty();
+  if (secured && !secure(broker.host)) {
+    broken_ = true;
+    return;
+  }
   const int result =
       mosquitto_connect_async(client_.get(), broker.host.c_str(), broker.port, kKeepAliveS);
   if (result != MOSQ_ERR_SUCCESS && result != MOSQ_ERR_CONN_PENDING) {
     const int why = errno;
+    complain_of_tls();
     complain("no connection to the broker " + broker.host + ":" + std::to_string(broker.port) +
              ": " +
              (result == MOSQ_ERR_ERRNO ? std::strerror(why) : mosquitto_strerror(result)) +
              "; trying on");
     broken_ = true;
   }
+}
+
+bool MosquittoUplink::secure(const std::string& host) {
+  std::string error;
+  auto tls = settings_.claimed.ca.empty() ? Tls::open(settings_.tls, error)
+                                          : Tls::open(settings_.claimed, error);
+  if (!tls) {
+    complain(error + "; trying on");
+    return false;
+  }
+  tls_ = std::move(tls);
+  mosquitto_int_option(client_.get(), MOSQ_OPT_SSL_CTX_WITH_DEFAULTS, 0);
+  mosquitto_void_option(client_.get(), MOSQ_OPT_SSL_CTX, tls_->context_for(host));
+  return true;
 }
 
 void MosquittoUplink::set_callbacks() {
@@ -100,6 +131,7 @@ void MosquittoUplink::set_callbacks() {
                                      uplink.up_ = true;
                                      uplink.ghost_.reset();
                                      uplink.troubled_ = false;
+                                     uplink.refusal_.clear();
                                      uplink.backoff_s_ = kLeastBackoffS;
                                      uplink.events_.on_state(true);
                                    });
@@ -129,10 +161,12 @@ void MosquittoUplink::connected(int code) {
 
 void MosquittoUplink::received(const mosquitto_message& message) {
   const std::string_view topic(message.topic);
-  if (topic.substr(0, down_prefix_.size()) != down_prefix_ || message.payloadlen <= 0) {
+  if (topic.substr(0, down_prefix_.size()) != down_prefix_) {
     return;
   }
-  if (const auto channel = down_channel(topic.substr(down_prefix_.size()))) {
+  const auto channel = down_channel(topic.substr(down_prefix_.size()));
+  // Without bytes: what was retained is withdrawn.
+  if (channel && (message.payloadlen > 0 || *channel == DownChannel::ota)) {
     events_.on_message(*channel, static_cast<const std::uint8_t*>(message.payload),
                        static_cast<std::size_t>(message.payloadlen));
   }
@@ -147,10 +181,22 @@ int MosquittoUplink::publish(Channel channel, const std::uint8_t* data, std::siz
   }
   int id = 0;
   const std::string topic = up_prefix_ + name_of(channel);
+  std::string payload(reinterpret_cast<const char*>(data), size);
+  if (channel == Channel::status && tls_ && !tls_->serial().empty()) {
+    tell_certificate(payload);
+  }
   const int result =
-      mosquitto_publish(client_.get(), &id, topic.c_str(), static_cast<int>(size), data,
-                        qos_of(channel), retained(channel));
+      mosquitto_publish(client_.get(), &id, topic.c_str(), static_cast<int>(payload.size()),
+                        payload.data(), qos_of(channel), retained(channel));
   return result == MOSQ_ERR_SUCCESS ? id : -1;
+}
+
+// The platform ends the certificate before this one when it hears that this one works.
+void MosquittoUplink::tell_certificate(std::string& status) const {
+  if (!status.empty() && status.back() == '}') {
+    status.pop_back();
+    status += R"(,"certificate":")" + tls_->serial() + "\"}";
+  }
 }
 
 void MosquittoUplink::drop() {
@@ -190,6 +236,9 @@ double MosquittoUplink::service(double now_s) {
     }
   }
   if (client_ && broken_) {
+    if (!up_) {
+      complain_of_tls();
+    }
     drop();
     attempt_at_s_ = now_s + backoff_s_ * std::uniform_real_distribution<>(0.5, 1)(random_);
     backoff_s_ = std::min(2 * backoff_s_, kMostBackoffS);

@@ -11,6 +11,7 @@
 #include "addresses.hpp"
 #include "link.hpp"
 #include "noctis/uplink.hpp"
+#include "tls.hpp"
 
 struct mosquitto;
 struct mosquitto_message;
@@ -25,6 +26,8 @@ class MosquittoUplink : public Uplink {
     std::string tenant;
     std::string device;
     std::string password;        // empty: none
+    TlsFiles tls;                // read at each connect: a renewed certificate is used then
+    TlsBytes claimed;            // with a CA: instead
     double connect_after_s = 0;  // so that a fleet does not come all at once
   };
   struct Events {
@@ -34,6 +37,7 @@ class MosquittoUplink : public Uplink {
         on_message;
     std::function<std::string()> last_will;
     std::function<void(const std::string& message)> on_trouble;  // once a spell of trouble
+    std::function<void(const std::string& why)> on_refusal;      // by TLS; may be missing
   };
 
   MosquittoUplink(Settings settings, Events events);
@@ -51,6 +55,9 @@ class MosquittoUplink : public Uplink {
   int socket() const;
   // Tells a socket from an earlier one of the same number.
   unsigned connection() const { return connection_; }
+  bool up() const { return up_; }
+  // Why TLS fails, as far as it knows; empty: it does not.
+  const std::string& refusal() const { return refusal_; }
   // Nothing is to be read or written now.
   bool muted() const { return link_ != Link::sound; }
   bool wants_write() const;
@@ -65,8 +72,11 @@ class MosquittoUplink : public Uplink {
   };
 
   void connect(double now_s);
+  bool secure(const std::string& host);
+  void tell_certificate(std::string& status) const;
   void drop();
   void complain(const std::string& message);
+  void complain_of_tls();
   std::string topic(const char* direction, const std::string& channel) const;
   void set_callbacks();
   void connected(int code);
@@ -78,6 +88,7 @@ class MosquittoUplink : public Uplink {
   std::size_t broker_ = 0;
   std::string up_prefix_;
   std::string down_prefix_;
+  std::unique_ptr<Tls> tls_;  // null: none; it outlives its connection
   std::unique_ptr<mosquitto, Deleter> client_;
   std::mt19937 random_{std::random_device{}()};
   std::unique_ptr<mosquitto, Deleter> ghost_;  // a dead connection, not closed yet
@@ -87,6 +98,7 @@ class MosquittoUplink : public Uplink {
   bool up_ = false;
   bool broken_ = false;  // the connection is to be dropped, outside of callbacks
   bool troubled_ = false;
+  std::string refusal_;  // by TLS, of this spell of trouble
   double attempt_at_s_ = 0;
   double give_up_at_s_ = 0;
   double backoff_s_;

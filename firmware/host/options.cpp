@@ -15,6 +15,7 @@ const char* const kUsage =
     R"(noctis-device: a virtual Noctis device, the firmware's core on this machine
 
   noctis-device --tenant T --device D --nor FILE --log FILE [options]
+  noctis-device --store FILE --network NAME --nor FILE --log FILE [options]
   noctis-device --to csv|signals [--night DIR | --seed N --hours H]
   noctis-device --to csv --signals FILE
   noctis-device capacity [--json] [--image FILE]
@@ -41,7 +42,21 @@ The device
   --radar FAMILY        what is on its UART: mr60bha2 or r60abd1 (mr60bha2)
   --sensor-fault KIND@FROM-TO   in seconds of the night, may be given again; KIND is
                         radar-unplugged, radar-frozen, radar-noise, radar-swapped,
-                        presence-stuck, accel-absent, accel-frozen or accel-brownout
+                        no-breathing, presence-stuck, accel-absent, accel-frozen or
+                        accel-brownout
+A device in its box (docs/provisioning.md): it hears who it is when it is claimed
+  --store FILE          where it keeps its identity and its network, as a board does in NVS
+  --line TTY            the terminal on which it speaks Improv, as a board does on USB
+  --network NAME        the one Wi-Fi network of its room
+  --network-password P  (an open one)
+  --portal PORT         its page is at 127.0.0.1:PORT; with --portal-dns PORT for its DNS
+  --clock-rate N        its clock runs N times as fast while it is claimed (1)
+Updates over the air (one device, run by noctis-boot, which gives it the first two)
+  --slots DIR           the folder of its two images
+  --slot N              the image that runs, 0 or 1
+  --update-keys FILE    whose images it takes: one or two public keys in hex, one a line
+  --update-ca FILE      the CA of HTTPS servers of images (--tls-ca, or the machine's own)
+  --trial S             so long may a new image take to prove itself (600)
 What befalls it (drawn from --seed, on the night's own time)
   --drop-link N         the link is lost N times an hour (mean), for 0.5 s to 10 min (0)
   --power-cuts N        the power is cut N times an hour (mean), for 1 s to 2 min (0)
@@ -49,6 +64,9 @@ The broker
   --host H, --port P    (127.0.0.1, 1883); a cluster's nodes as --host a:1883,b:1883
   --password-file F     the password, or lines "tenant/device:password";
                         without it the variable NOCTIS_DEVICE_PASSWORD
+  --tls-ca FILE         speak TLS: the broker's certificate is of this CA, and names --host
+  --tls-certificate FILE, --tls-key FILE   the device's own, instead of a password; with
+                        --devices the file names get a suffix
 
 capacity fills an emulated flash chip of 8 MiB over three laps, cuts its power at the worst
 moment, reads every epoch back and says how many there are
@@ -139,6 +157,9 @@ std::map<std::string_view, Reader> readers(Options& options) {
         },
         "a host, or a cluster's nodes as a:1883,b:1883"}},
       {"--password-file", text_into(options.password_file)},
+      {"--tls-ca", text_into(options.tls.ca)},
+      {"--tls-certificate", text_into(options.tls.certificate)},
+      {"--tls-key", text_into(options.tls.key)},
       {"--nor", text_into(options.nor)},
       {"--log", text_into(options.log)},
       {"--night", text_into(options.night)},
@@ -180,6 +201,22 @@ std::map<std::string_view, Reader> readers(Options& options) {
           return to_double(text, 0, most, options.clock_after);
         },
         "seconds, 0 or more"}},
+      {"--store", text_into(options.box.store)},
+      {"--line", text_into(options.box.line)},
+      {"--network", text_into(options.box.network)},
+      {"--network-password", text_into(options.box.network_password)},
+      {"--portal", integer_into(options.box.portal_port, 1, 65535, "a port, 1 to 65535")},
+      {"--portal-dns", integer_into(options.box.portal_dns, 1, 65535, "a port, 1 to 65535")},
+      {"--clock-rate", integer_into(options.box.clock_rate, 1, 1000, "a number, 1 to 1000")},
+      {"--slots", text_into(options.updates.slots)},
+      {"--slot", integer_into(options.updates.slot, 0, 1, "0 or 1")},
+      {"--update-keys", text_into(options.updates.keys)},
+      {"--update-ca", text_into(options.updates.ca)},
+      {"--trial",
+       {[&options](const std::string& text) {
+          return to_double(text, 1, 86400, options.updates.trial_s);
+        },
+        "seconds, 1 to 86400"}},
       {"--drop-link", rate_into(options.faults.link_losses)},
       {"--power-cuts", rate_into(options.faults.power_cuts)},
       {"--radar", radar_into(options.sensors.radar)},
@@ -194,13 +231,7 @@ std::map<std::string_view, Reader> readers(Options& options) {
   };
 }
 
-std::optional<std::string> complaint(const Options& options) {
-  if (!options.signals_file.empty() && (!options.csv || !options.night.empty())) {
-    return "--signals is for --to csv, and instead of --night";
-  }
-  if (options.csv || options.signals || options.help) {
-    return std::nullopt;
-  }
+std::optional<std::string> complaint_of_names(const Options& options) {
   for (const auto& [name, value] :
        {std::pair<const char*, const std::string&>{"--tenant", options.tenant},
         {"--device", options.device}}) {
@@ -211,11 +242,53 @@ std::optional<std::string> complaint(const Options& options) {
   if (options.tenant.rfind("svc-", 0) == 0) {
     return "--tenant must not begin with svc-: such names are the services'";
   }
+  return std::nullopt;
+}
+
+std::optional<std::string> complaint_of_box(const Options& options) {
+  const std::string told = options.tenant + options.device + options.password_file +
+                           options.tls.ca + options.tls.certificate + options.tls.key;
+  if (!told.empty() || options.devices > 1 || options.offline) {
+    return "with --store the device hears who it is when it is claimed: leave out --tenant, "
+           "--device, --devices, --offline and what it proves itself with";
+  }
+  if (options.box.network.empty()) {
+    return "--store needs --network NAME: the Wi-Fi network of the device's room";
+  }
+  if ((options.box.portal_port == 0) != (options.box.portal_dns == 0)) {
+    return "--portal and --portal-dns go together: the page and what leads to it";
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> complaint(const Options& options) {
+  if (!options.signals_file.empty() && (!options.csv || !options.night.empty())) {
+    return "--signals is for --to csv, and instead of --night";
+  }
+  if (options.csv || options.signals || options.help) {
+    return std::nullopt;
+  }
+  auto wrong =
+      options.box.store.empty() ? complaint_of_names(options) : complaint_of_box(options);
+  if (wrong) {
+    return wrong;
+  }
   if (options.devices > 1 && options.device.size() > 27) {
     return "--device must have at most 27 characters with --devices: it gets a suffix of 5";
   }
+  if (options.tls.certificate.empty() != options.tls.key.empty() ||
+      (options.tls.ca.empty() && !options.tls.key.empty())) {
+    return "--tls-certificate and --tls-key go together, and with --tls-ca";
+  }
   if (options.nor.empty() || options.log.empty()) {
     return "--nor FILE and --log FILE are needed: the flash chip and the log of what was made";
+  }
+  if (!options.updates.slots.empty() &&
+      (options.devices > 1 || options.faults.power_cuts > 0)) {
+    return "--slots is for one device without --power-cuts: a kill is what cuts its power";
+  }
+  if (!options.updates.slots.empty() && options.updates.keys.empty()) {
+    return "--slots needs --update-keys FILE: whose images the device takes";
   }
   return std::nullopt;
 }
@@ -250,6 +323,9 @@ std::optional<Options> parse_options(int argc, const char* const* argv, std::str
       return std::nullopt;
     }
     ++i;
+  }
+  if (options.updates.ca.empty()) {
+    options.updates.ca = options.tls.ca;
   }
   if (const auto found = complaint(options)) {
     error = *found;

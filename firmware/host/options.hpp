@@ -7,8 +7,27 @@
 
 #include "faults.hpp"
 #include "sensor_faults.hpp"
+#include "tls.hpp"
+#include "update_board.hpp"
 
 namespace noctis::host {
+
+// A device in its box: who it is, and where its platform is, it learns when it is claimed.
+struct Box {
+  std::string store;  // the file where it keeps that; empty: the command line says it all
+  std::string line;   // a terminal on which it is claimed
+  std::string network;
+  std::string network_password;
+  int portal_port = 0;  // of its page on the loopback address; 0: it has none
+  int portal_dns = 0;
+  int clock_rate = 1;  // of the time that it gives a network to be joined
+};
+
+// What a claimed device proves itself with.
+struct Claim {
+  std::string password;
+  TlsBytes tls;
+};
 
 struct Options {
   std::string tenant;
@@ -16,6 +35,7 @@ struct Options {
   std::string host = "127.0.0.1";
   int port = 1883;
   std::string password_file;
+  TlsFiles tls;
   std::string nor;
   std::string log;
   std::string night;  // folder; empty: a made-up night
@@ -33,6 +53,9 @@ struct Options {
   int devices = 1;
   FaultRates faults;
   SensorSetup sensors;
+  UpdateSettings updates;
+  Box box;
+  std::optional<Claim> claim;  // not of the command line
   bool help = false;
 };
 

@@ -17,16 +17,17 @@ struct Name {
 constexpr Name kNames[] = {
     {"radar-unplugged", Kind::radar_unplugged}, {"radar-frozen", Kind::radar_frozen},
     {"radar-noise", Kind::radar_noise},         {"radar-swapped", Kind::radar_swapped},
-    {"presence-stuck", Kind::presence_stuck},   {"accel-absent", Kind::accel_absent},
-    {"accel-frozen", Kind::accel_frozen},       {"accel-brownout", Kind::accel_brownout},
+    {"no-breathing", Kind::no_breathing},       {"presence-stuck", Kind::presence_stuck},
+    {"accel-absent", Kind::accel_absent},       {"accel-frozen", Kind::accel_frozen},
+    {"accel-brownout", Kind::accel_brownout},
 };
 
 }  // namespace
 
 const char* const kSensorFaultForm =
     "KIND@FROM-TO in seconds of the night, KIND being radar-unplugged, radar-frozen, "
-    "radar-noise, radar-swapped, presence-stuck, accel-absent, "
-    "accel-frozen or accel-brownout";
+    "radar-noise, radar-swapped, no-breathing, presence-stuck, "
+    "accel-absent, accel-frozen or accel-brownout";
 
 std::optional<SensorFault> parse_sensor_fault(const std::string& text) {
   const std::size_t at = text.find('@');

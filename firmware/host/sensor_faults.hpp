@@ -16,6 +16,7 @@ struct SensorFault {
     radar_frozen,    // repeats what it said at the beginning of the fault
     radar_noise,     // bytes of the UART are wrong or too many
     radar_swapped,   // a module of the other family is on the UART
+    no_breathing,    // the radar finds a heartbeat, and neither breath nor its wave
     presence_stuck,  // someone is said to be there, without breath or heartbeat
     accel_absent,    // off the bus and without power
     accel_frozen,

@@ -260,6 +260,10 @@ Sight SensorFeed::sight(std::int64_t ms) {
     seen.heart = 0.1F * noise(bits >> 21U);
   }
   seen.heart_rate = heart_rate_at(t_s);
+  if (setup_.fault(SensorFault::Kind::no_breathing, ms) != nullptr) {
+    seen.breath_rate = 0.0F;
+    seen.chest = 0.0F;
+  }
   if (setup_.fault(SensorFault::Kind::presence_stuck, ms) != nullptr) {
     return {true, seen.breathing, 0.0F, 0.0F, 0.01F * seen.heart, 0.01F * seen.heart, 0.0F};
   }

@@ -5,7 +5,7 @@
 #include <array>
 
 #include "noctis/bytes.hpp"
-#include "noctis/crc.hpp"
+#include "noctis/identity.hpp"
 
 namespace noctis::host {
 
@@ -18,10 +18,7 @@ std::uint64_t random_bits() {
 
 SpoolIdentity spool_identity(const std::string& tenant, const std::string& device,
                              std::uint32_t chip) {
-  const std::string id = tenant + "/" + device;
-  const std::uint32_t owner =
-      crc32(reinterpret_cast<const std::uint8_t*>(id.data()), id.size());
-  return {owner, chip, random_bits()};
+  return {owner_of(tenant, device), chip, random_bits()};
 }
 
 }  // namespace noctis::host

@@ -20,6 +20,7 @@ void measure_sizes() {
   print("Spool", sizeof(Spool));
   print("SpoolReader", sizeof(SpoolReader));
   print("Courier", sizeof(Courier));
+  print("Log", sizeof(Log));
   print("Timekeeper", sizeof(Timekeeper));
   print("Frame", sizeof(Frame));
 }

@@ -16,6 +16,7 @@ constexpr std::uint32_t kLossEvery = 7;
 constexpr std::uint32_t kTimeToldFrom = 20;  // epochs after boot
 constexpr std::uint32_t kAsked = 30;         // of a round: some of it is asked for again
 constexpr std::uint32_t kAskedEpochs = 25;
+constexpr std::uint32_t kConfigured = 10;  // of a round: it gets another configuration
 constexpr std::uint64_t kBootUtcMs = 1'700'000'000'000;
 
 }  // namespace
@@ -31,6 +32,14 @@ int Platform::publish(Channel channel, const std::uint8_t* data, std::size_t siz
       return next_id_++;
     case Channel::result:
       ++results;
+      return next_id_++;
+    case Channel::config:
+      ++configs;
+      return next_id_++;
+    case Channel::log:
+      ++logs;
+      return next_id_++;
+    case Channel::ota:
       return next_id_++;
     case Channel::epochs:
       ++live;
@@ -76,7 +85,7 @@ bool Platform::acknowledge(std::array<std::uint8_t, kAckSize>& ack) {
 
 SmallDevice::SmallDevice(RamNor& nor, std::uint32_t seed)
     : sleeper_(seed), spool_(nor, kIdentity) {
-  spool_.mount();
+  courier_.begin(spool_.mount());
   builder_.begin(0);
 }
 
@@ -115,7 +124,29 @@ void SmallDevice::ask_again() {
                       static_cast<std::size_t>(size));
 }
 
+// Another configuration, and a blinking light to see which device it is.
+void SmallDevice::configure() {
+  char json[160];
+  int size = std::snprintf(
+      json, sizeof json,
+      R"({"version":%lu,"report_s":%lu,"led":%s,"log_level":"debug","later":1})",
+      static_cast<unsigned long>(number_), static_cast<unsigned long>(300 + number_ % 7),
+      number_ % 2 == 0 ? "true" : "false");
+  courier_.on_message(DownChannel::config, reinterpret_cast<const std::uint8_t*>(json),
+                      static_cast<std::size_t>(size));
+  size = std::snprintf(
+      json, sizeof json,
+      R"({"id":"00000000-0000-4000-9000-%012lu","command":"identify","seconds":7})",
+      static_cast<unsigned long>(number_));
+  courier_.on_message(DownChannel::command, reinterpret_cast<const std::uint8_t*>(json),
+                      static_cast<std::size_t>(size));
+}
+
 void SmallDevice::exchange() {
+  if (number_ % kRound == kConfigured) {
+    configure();
+    courier_.poll();
+  }
   if (number_ % kRound == kAsked) {
     ask_again();
     courier_.poll();

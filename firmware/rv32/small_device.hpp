@@ -11,6 +11,7 @@
 #include "noctis/timekeeper.hpp"
 #include "ram_nor.hpp"
 #include "sleeper.hpp"
+#include "small_machine.hpp"
 
 namespace noctis::target {
 
@@ -37,6 +38,7 @@ class Platform : public Uplink {
   }
 
   std::uint32_t live = 0, backlog = 0, statuses = 0, results = 0;  // messages taken
+  std::uint32_t configs = 0, logs = 0;
 
  private:
   struct Taken {
@@ -56,7 +58,7 @@ class SmallDevice {
 
   // Makes one epoch of sensor bytes, stores it, sends it; the platform answers unless the
   // connection is down, which it is for 10 epochs of each 60, and once in these 60 it wants
-  // some of them again.
+  // some of them again, and something else of the device.
   void live_one_epoch();
 
   std::uint32_t epochs() const { return number_; }
@@ -64,10 +66,12 @@ class SmallDevice {
   const Spool& spool() const { return spool_; }
   const Courier& courier() const { return courier_; }
   const Platform& platform() const { return platform_; }
+  const QuietBoard& board() const { return board_; }
 
  private:
   Epoch make();
   void ask_again();
+  void configure();
   void exchange();
 
   ManualClock clock_;
@@ -77,7 +81,9 @@ class SmallDevice {
   EpochBuilder builder_;
   Timekeeper timekeeper_;
   Spool spool_;
-  Courier courier_{spool_, platform_, clock_, wall_clock_, "target 1", 99};
+  RamStore store_;
+  QuietBoard board_;
+  Courier courier_{spool_, platform_, clock_, wall_clock_, store_, board_, "target 1", 99};
   std::uint32_t number_ = 0;
   std::uint32_t refused_ = 0;
 };

@@ -7,9 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "memory_store.hpp"
 #include "noctis/clock.hpp"
 #include "noctis/courier.hpp"
 #include "spool_helpers.hpp"
+#include "test_board.hpp"
 #include "torn_nor.hpp"
 
 namespace noctis::test {
@@ -23,7 +25,7 @@ struct Published {
   int id;
   Channel channel;
   std::uint64_t at_ms;
-  std::string text;                 // of a status or a result
+  std::string text;                 // of what is JSON
   std::vector<std::uint8_t> bytes;  // of a request for the time
   ReadFrame frame;                  // of the others
 };
@@ -39,6 +41,9 @@ struct ScriptedUplink : Uplink {
     switch (channel) {
       case Channel::status:
       case Channel::result:
+      case Channel::config:
+      case Channel::log:
+      case Channel::ota:
         message.text.assign(reinterpret_cast<const char*>(data), size);
         break;
       case Channel::time:
@@ -156,7 +161,9 @@ struct CourierBench {
   SimulatedClock clock;
   WallClock wall_clock{clock, 1'600'000'000};
   ScriptedUplink uplink{clock};
-  Courier courier{spool, uplink, clock, wall_clock, "test 1", 99};
+  MemoryStore store;
+  TestBoard board;
+  Courier courier{spool, uplink, clock, wall_clock, store, board, "test 1", 99};
   bool went_live = false;
 };
 

@@ -27,7 +27,7 @@ CORE_FILES = (
 )
 TEST_FILES = (
     *(f"test_{name}.cpp" for name in ("main", "spool", "chips")),
-    *(f"test_spool_{name}.cpp" for name in ("power_cuts", "every_cut")),
+    *(f"test_spool_{name}.cpp" for name in ("power_cuts", "every_cut", "owner")),
 )
 FLAGS = ("-std=c++17", "-O1", "-Wno-unused", f"-I{CORE / 'include'}", f"-I{TEST}")
 WORKERS = 2
@@ -55,7 +55,9 @@ class Stage:
 
 SLOW = "*8 MiB chip*,*very first writes*,*over the driver and*,*in the cure of*"
 STAGES = (
-    Stage("cases", ("-sf=*test_spool.cpp,*test_chips.cpp", f"-tce={SLOW}")),
+    Stage(
+        "cases", ("-sf=*test_spool.cpp,*test_spool_owner.cpp,*test_chips.cpp", f"-tce={SLOW}")
+    ),
     Stage("short runs", ("-tc=*short runs*",), 400),
     Stage("slow cases", (f"-tc={SLOW}",)),
     Stage("every cut", ("-tc=*wherever the power is cut*",)),

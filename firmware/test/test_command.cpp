@@ -112,7 +112,7 @@ TEST_CASE("a command whose id is good and whose rest makes no sense can be answe
   CHECK(malformed(with("\"from\"", "\"form\"")));
   CHECK(malformed(with(":7", ":\"7\"")));
   CHECK(malformed(with("4294967295", "6")));
-  const auto later = read(with("resend", "reboot"));
+  const auto later = read(with("resend", "dance"));
   REQUIRE(later);
   CHECK(later->kind == Command::Kind::unknown);
 }

@@ -366,7 +366,8 @@ TEST_CASE("a boot loses no backlog") {
   Spool again(bench.nor, {1, 2, 3});
   CHECK(again.mount() == Spool::Mount::ready);
   CHECK(again.backlog() == 300);
-  Courier courier(again, bench.uplink, bench.clock, bench.wall_clock, "test 1", 5);
+  Courier courier(again, bench.uplink, bench.clock, bench.wall_clock, bench.store, bench.board,
+                  "test 1", 5);
   courier.on_state(true);
   courier.poll();
   CHECK(count_of(bench, Channel::backlog) == 1);
@@ -447,13 +448,22 @@ TEST_CASE("the longest status fits, and a firmware's name is cut before the JSON
   wall_clock.learn(ClockSource::platform, 1);
   ScriptedUplink uplink(clock);
   const std::string name(200, 'f');
-  Courier courier(spool, uplink, clock, wall_clock, name.c_str(), 1);
+  MemoryStore store;
+  TestBoard board;
+  put_number(store, "boots", 4294967294U);
+  board.reason = ResetReason::brownout;
+  board.heap = board.least_heap = board.stack = 4294967295U;
+  board.signal = std::int8_t{-128};
+  Courier courier(spool, uplink, clock, wall_clock, store, board, name.c_str(), 1);
+  courier.begin(Spool::Mount::fresh);
   courier.set_health(
       {RadarFamily::mr60bha2, RadarState::presence_stuck, AccelState::frozen, 255});
   char json[Courier::kStatusSize];
   const std::size_t size = courier.status("sleeping", json);
-  constexpr std::size_t kFiveNumbers = std::size_t{5} * 9;  // they have one digit here
-  CHECK(size + kFiveNumbers < Courier::kStatusSize);
+  constexpr std::size_t kNumbers = std::size_t{10} * 9;  // they have one digit here
+  constexpr std::size_t kPuback = 24;                    // and this is not told yet
+  REQUIRE(size > 0);
+  CHECK(size + kNumbers + kPuback < Courier::kStatusSize);
   CHECK(Json(cJSON_Parse(json), cJSON_Delete));
 }
 

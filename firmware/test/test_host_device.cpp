@@ -189,6 +189,10 @@ class Platform {
       status_.assign(reinterpret_cast<const char*>(data), size);
       return;
     }
+    if (topic.rfind("/epochs") != topic.size() - 7 &&
+        topic.rfind("/backlog") != topic.size() - 8) {
+      return;
+    }
     const ReadFrame frame = read_frame(data, size);
     char stream[20];
     std::snprintf(stream, sizeof stream, "%016llx",

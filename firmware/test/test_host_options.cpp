@@ -132,3 +132,23 @@ TEST_CASE("a cluster is named by its nodes") {
     CHECK(error.find("--host needs") == 0);
   }
 }
+
+TEST_CASE("a certificate and its key go together, and with the CA of the broker") {
+  std::string error;
+  const auto all =
+      parse(enough_and({"--tls-ca", "c", "--tls-certificate", "d", "--tls-key", "k"}), error);
+  REQUIRE(all);
+  CHECK(all->tls.ca == "c");
+  CHECK(all->tls.certificate == "d");
+  CHECK(all->tls.key == "k");
+  CHECK(parse(enough_and({"--tls-ca", "c"}), error));
+  const std::vector<std::vector<const char*>> wrong = {
+      {"--tls-certificate", "d", "--tls-key", "k"},
+      {"--tls-ca", "c", "--tls-key", "k"},
+      {"--tls-ca", "c", "--tls-certificate", "d"},
+  };
+  for (const auto& words : wrong) {
+    CHECK(!parse(enough_and(words), error));
+    CHECK(error.find("go together") != std::string::npos);
+  }
+}

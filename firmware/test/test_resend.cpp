@@ -202,7 +202,8 @@ TEST_CASE("epochs of an older stream of the chip are sent again under its name")
   Spool moved(bench.nor, {1, 3, 0xABCULL});  // another chip tag: a new stream
   moved.mount();
   REQUIRE(moved.append(random_epoch(bench.random), {0, 0, {}}));
-  Courier courier(moved, bench.uplink, bench.clock, bench.wall_clock, "test 1", 1);
+  Courier courier(moved, bench.uplink, bench.clock, bench.wall_clock, bench.store, bench.board,
+                  "test 1", 1);
   courier.on_state(true);
   order(courier, resend_command(1, 250, moved.next_seq() - 1));
   const auto sent = bench.uplink.of(Channel::backlog).back();
@@ -488,8 +489,9 @@ class Restored {
     uplink_.sent.clear();
     seen_ = 0;
     spool_.emplace(nor_, SpoolIdentity{1, 2, kStream});
-    spool_->mount();
-    courier_.emplace(*spool_, uplink_, clock_, wall_clock_, "test 1", random_());
+    courier_.emplace(*spool_, uplink_, clock_, wall_clock_, store_, board_, "test 1",
+                     random_());
+    courier_->begin(spool_->mount());
     courier_->on_state(true);
   }
 
@@ -552,6 +554,8 @@ class Restored {
   TornNor nor_;
   SimulatedClock clock_;
   WallClock wall_clock_{clock_, 1'600'000'000};
+  MemoryStore store_;
+  TestBoard board_;
   ScriptedUplink uplink_{clock_};
   std::optional<Spool> spool_;
   std::optional<Courier> courier_;

@@ -179,6 +179,23 @@ TEST_CASE("a stuck presence of either family is not believed after ten minutes o
   }
 }
 
+TEST_CASE("a sleeper whose breath a radar does not find is in bed, and has no breathing rate") {
+  for (const RadarFamily family : {RadarFamily::mr60bha2, RadarFamily::r60abd1}) {
+    SensorSetup setup = with("no-breathing@1200-2400");
+    setup.radar = family;
+    const auto made = played(hour(), setup);
+    for (std::size_t k = 42; k < 79; ++k) {
+      CHECK(made[k].epoch.in_bed);
+      CHECK(missing(made[k].epoch, rr_mean));
+      CHECK_FALSE(missing(made[k].epoch, hr_mean));
+    }
+    for (const std::size_t k : {std::size_t{30}, std::size_t{90}}) {
+      CHECK(made[k].epoch.in_bed);
+      CHECK_FALSE(missing(made[k].epoch, rr_mean));
+    }
+  }
+}
+
 TEST_CASE("noise on the UART costs frames, not epochs") {
   for (const RadarFamily family : {RadarFamily::mr60bha2, RadarFamily::r60abd1}) {
     SensorSetup setup = with("radar-noise@1200-2400");

@@ -562,6 +562,28 @@ TEST_CASE("a format that is cut short leaves a spool that knows its seqs") {
   }
 }
 
+TEST_CASE("while a format goes on nothing is stored or found, and no sector is passed over") {
+  Chip chip;
+  chip.boot();
+  chip.append_many(5 * 279);
+  const std::uint64_t stream = chip.spool->stream();
+  chip.spool->begin_format();
+  CHECK(chip.spool->backlog() == 0);
+  CHECK_FALSE(chip.spool->holds(stream));
+  const long erases = chip.nor.erases;
+  CHECK_FALSE(chip.spool->append(Epoch{}, {}));
+  CHECK_FALSE(chip.spool->format_some(2));
+  CHECK(chip.nor.erases == erases + 2);
+  chip.nor.refuses_erase = true;
+  CHECK_FALSE(chip.spool->format_some(100));
+  chip.nor.refuses_erase = false;
+  CHECK(chip.spool->format_some(100));
+  for (std::uint32_t at = 0; at < chip.nor.sectors() * Flash::kSectorSize; ++at) {
+    REQUIRE(chip.nor.byte_at(at) == 0xFF);
+  }
+  CHECK(chip.spool->format_some(1));
+}
+
 TEST_CASE("the epochs of a stream are found again, done or not, and those of no other") {
   Chip chip;
   chip.boot();

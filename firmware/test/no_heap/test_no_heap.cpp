@@ -83,6 +83,9 @@ TEST_CASE("a device that senses, stores, sends and is acknowledged allocates not
   CHECK(device->platform().backlog > 100);
   CHECK(device->platform().statuses > 100);
   CHECK(device->platform().results > 20);
+  CHECK(device->platform().configs > 20);
+  CHECK(device->platform().logs > 20);
+  CHECK(device->board().identified_s > 100);
   CHECK(device->spool().next_seq() > layout::kSlotsPerSector * kSectors);
   CHECK(device->spool().overwritten() == 0);
   CHECK(device->spool().backlog() < 100);

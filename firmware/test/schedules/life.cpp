@@ -29,10 +29,11 @@ void Life::boot() {
   crystal_.booted_ms = crystal_.now_ms;
   spool_ = std::make_unique<Spool>(
       flash_, SpoolIdentity{static_cast<std::uint32_t>(index_), 7, random_.bits()});
-  spool_->mount();
+  const Spool::Mount mount = spool_->mount();
   wall_clock_ = std::make_unique<WallClock>(crystal_, kBuiltS);
-  courier_ = std::make_unique<Courier>(*spool_, *this, crystal_, *wall_clock_, "schedule",
-                                       random_.bits());
+  courier_ = std::make_unique<Courier>(*spool_, *this, crystal_, *wall_clock_, store_, board_,
+                                       "schedule", random_.bits());
+  courier_->begin(mount);
   timekeeper_ = Timekeeper();
   epoch_start_ms_ = 0;
   sntp_due_ms_ = crystal_.now_ms;

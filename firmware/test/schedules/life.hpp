@@ -16,6 +16,7 @@
 #include "noctis/timekeeper.hpp"
 #include "noctis/wall_clock.hpp"
 #include "random.hpp"
+#include "small_machine.hpp"
 
 namespace noctis::schedules {
 
@@ -116,6 +117,8 @@ class Life : public Uplink {
   std::unique_ptr<Spool> spool_;  // none: the power is off
   std::unique_ptr<WallClock> wall_clock_;
   std::unique_ptr<Courier> courier_;
+  target::RamStore store_;
+  target::QuietBoard board_;
   Timekeeper timekeeper_;
   std::vector<Made> made_;
   std::vector<Sent>* sent_ = nullptr;

@@ -59,6 +59,7 @@ int Courier::publish(Kind kind) {
   if (id < 0) {
     backlog_due_ms_ = std::max(backlog_due_ms_, clock_.monotonic_ms() + kRetryMs);
   }
+  diagnostics_.sent(id);
   return id;
 }
 
@@ -81,7 +82,25 @@ void Courier::forget_all() {
   }
 }
 
+void Courier::begin(Spool::Mount mount) {
+  diagnostics_.begin();
+  log_.set_boot(diagnostics_.boots());
+  configuration_.begin(spool_.owner());
+  const bool erases = commands_.begin(mount);
+  const ResetReason reason = board_.reset_reason();
+  const bool wanted = reason == ResetReason::power_on || reason == ResetReason::software ||
+                      reason == ResetReason::sleep;
+  log_.write(wanted ? LogLevel::info : LogLevel::warning, "boot %lu of %s after %s%s",
+             static_cast<unsigned long>(diagnostics_.boots()), firmware_, name_of(reason),
+             erases ? ", an erase goes on" : "");
+}
+
 void Courier::on_state(bool up) {
+  if (up != up_ && diagnostics_.connected_before()) {
+    log_.write(LogLevel::info,
+               up ? "connected, after %lu s without" : "disconnected after %lu s",
+               static_cast<unsigned long>(diagnostics_.since_ms() / 1000));
+  }
   up_ = up;
   forget_all();
   window_ = 1;
@@ -89,6 +108,9 @@ void Courier::on_state(bool up) {
   backlog_due_ms_ = 0;
   backoff_.reset();
   time_.on_state(up);
+  log_.on_state(up);
+  configuration_.on_state(up);
+  diagnostics_.on_state(up);
   commands_.on_state(up);
   if (up) {
     publish_status("online");
@@ -101,6 +123,9 @@ void Courier::on_ack(int id) {
       message.deadline_ms = deadline(message.kind);
     }
   }
+  log_.on_ack(id);
+  configuration_.on_ack(id);
+  diagnostics_.on_ack(id);
   commands_.on_ack(id);
 }
 
@@ -196,6 +221,12 @@ void Courier::on_message(DownChannel channel, const std::uint8_t* data, std::siz
       break;
     case DownChannel::command:
       commands_.on_message(data, size);
+      break;
+    case DownChannel::config:
+      configuration_.on_message(data, size);
+      break;
+    case DownChannel::ota:
+      break;  // the Update's
   }
 }
 
@@ -224,19 +255,28 @@ void Courier::take_ack(const std::uint8_t* data, std::size_t size) {
 void Courier::poll() {
   expire(clock_.monotonic_ms());
   sweep_again();
+  if (up_) {
+    send_backlog();
+  }
+  commands_.poll(holds_resend());
+  tell_changes();
   if (!up_) {
     return;
   }
-  send_backlog();
-  commands_.poll(holds_resend());
+  configuration_.poll();
   time_.poll();
   send_status();
+  log_.poll();
 }
 
 std::uint64_t Courier::wake_ms() const {
   std::uint64_t wake = std::numeric_limits<std::uint64_t>::max();
   if (up_) {
-    wake = std::min({status_due_ms_, time_.wake_ms(), commands_.wake_ms()});
+    wake = std::min({status_due_ms_, time_.wake_ms(), commands_.wake_ms(),
+                     configuration_.wake_ms(), log_.wake_ms()});
+  }
+  if (commands_.erasing()) {
+    wake = 0;
   }
   for (const std::uint64_t due_ms : {retry_refused_ms_, backlog_due_ms_}) {
     wake = due_ms != 0 ? std::min(wake, due_ms) : wake;

@@ -111,6 +111,7 @@ bool Spool::put(const Slot& slot) {
   }
   const std::uint32_t index = next_++;
   if (read_slot(head_, index) != slot) {
+    ++bad_slots_;
     return false;
   }
   // A RUN is never waited for: it is done from birth.
@@ -119,6 +120,7 @@ bool Spool::put(const Slot& slot) {
   read_bitmap(head_, layout::kValidOffset, valid);
   if (!layout::cleared(valid, index)) {
     strike_out(index);  // so that a bit that comes up later cannot show it
+    ++bad_slots_;
     return false;
   }
   last_valid_seq_ = head_ * kSlotsPerSector + index;

@@ -42,6 +42,7 @@ std::optional<layout::SectorHeader> Spool::load(std::uint32_t sector_no,
 bool Spool::find_head() {
   bool found = false;
   owned_.fill(0);
+  others_ = kMaxSectors;
   for (std::uint32_t sector = 0; sector < flash_.sectors(); ++sector) {
     layout::HeaderBytes bytes{};
     flash_.read(sector * Flash::kSectorSize, bytes.data(), bytes.size());
@@ -50,6 +51,7 @@ bool Spool::find_head() {
       continue;
     }
     set_owned(sector, header->owner == identity_.owner);
+    others_ = header->owner == identity_.owner ? others_ : 0;
     if (!found || header->sector_no > head_) {
       found = true;
       head_ = header->sector_no;
@@ -243,7 +245,7 @@ Spool::Mount Spool::mount() {
   last_valid_slot_.reset();
   torn_slot_.reset();
   unsteady_slot_.reset();
-  undone_ = overwritten_ = damaged_ = 0;
+  undone_ = overwritten_ = damaged_ = bad_slots_ = 0;
   if (!find_head()) {
     return begin_on_blank_chip();
   }
@@ -297,14 +299,49 @@ bool Spool::repair() {
   return erase_gap();
 }
 
+bool Spool::erase_others() {
+  if (!mounted_ || others_ >= flash_.sectors()) {
+    return false;
+  }
+  if (repair_due_ || gap_due_) {
+    return true;
+  }
+  layout::HeaderBytes bytes{};
+  flash_.read(others_ * Flash::kSectorSize, bytes.data(), bytes.size());
+  const auto header = layout::decode_header(bytes.data());
+  if (!header || header->owner == identity_.owner || flash_.erase(others_)) {
+    ++others_;
+  }
+  return true;
+}
+
 void Spool::format() {
-  // The head goes last: a format that is cut short leaves a spool that knows its seqs.
-  const std::uint32_t sectors = flash_.sectors();
-  const std::uint32_t newest = find_head() ? head_ % sectors : 0;
-  for (std::uint32_t i = 1; i <= sectors; ++i) {
-    flash_.erase((newest + i) % sectors);
+  begin_format();
+  for (std::uint32_t i = 0; i < 2 * flash_.sectors() && !format_some(1); ++i) {
   }
   mount();
+}
+
+void Spool::begin_format() {
+  if (!find_head()) {
+    head_ = 0;
+  }
+  owned_.fill(0);
+  run_.reset();
+  mounted_ = false;
+  undone_ = 0;
+  to_format_ = flash_.sectors();
+}
+
+// The head goes last: a format that is cut short leaves a spool that knows its seqs.
+bool Spool::format_some(std::uint32_t sectors) {
+  const std::uint32_t all = flash_.sectors();
+  for (; sectors > 0 && to_format_ > 0; --sectors, --to_format_) {
+    if (!flash_.erase((head_ % all + 1 + all - to_format_) % all)) {
+      return false;
+    }
+  }
+  return to_format_ == 0;
 }
 
 }  // namespace noctis

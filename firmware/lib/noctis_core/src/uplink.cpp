@@ -13,9 +13,15 @@ const char* name_of(Channel channel) {
     case Channel::time:
       return "time";
     case Channel::result:
+      return "result";
+    case Channel::config:
+      return "config";
+    case Channel::log:
+      return "log";
+    case Channel::ota:
       break;
   }
-  return "result";
+  return "ota";
 }
 
 std::optional<DownChannel> down_channel(std::string_view name) {
@@ -27,6 +33,12 @@ std::optional<DownChannel> down_channel(std::string_view name) {
   }
   if (name == "command") {
     return DownChannel::command;
+  }
+  if (name == "config") {
+    return DownChannel::config;
+  }
+  if (name == "ota") {
+    return DownChannel::ota;
   }
   return std::nullopt;  // of a later version
 }

@@ -1,55 +1,34 @@
 // A command of the platform: one flat JSON object, read in place and strictly.
 //   {"id": "<uuid>", "command": "resend", "stream": "<16 hex digits>", "from": n, "to": m}
+//   {"id": "<uuid>", "command": "reboot"}
+//   {"id": "<uuid>", "command": "identify", "seconds": n}
+//   {"id": "<uuid>", "command": "erase", "stream": "<16 hex digits>"}
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string_view>
+
+#include "noctis/json.hpp"
 
 namespace noctis {
 
 inline constexpr std::size_t kMostCommand = 512;  // bytes
 
-struct JsonMember {
-  std::string_view name;
-  std::optional<std::string_view> text;  // if it is a string
-  std::optional<std::uint32_t> number;   // if it is a number
-};
-
-// The members of an object of strings, whole numbers of 32 bits, true, false and null. Strings
-// are printable ASCII without a backslash. Anything else is no such object. The bytes must
-// outlive the members.
-class JsonReader {
- public:
-  explicit JsonReader(std::string_view text) : rest_(text) {}
-
-  // The next member; false at the end of the object, and where there is no such object.
-  bool next(JsonMember& member);
-  // Everything was read, and nothing was wrong.
-  bool complete() const { return state_ == State::ended; }
-
- private:
-  enum class State : std::uint8_t { begin, inside, ended, wrong };
-
-  bool read_member(JsonMember& member);
-  bool read_value(JsonMember& member);
-  bool read_number(JsonMember& member);
-  bool take(char character);
-  bool take(std::string_view word);
-  bool take_string(std::string_view& text);
-  void skip_space();
-
-  std::string_view rest_;
-  State state_ = State::begin;
-};
-
 using CommandId = std::array<char, 36>;  // a UUID, lower case
 
+bool is_command_id(std::string_view text);
+
 struct Command {
+  static constexpr std::uint32_t kIdentifyS = 30;  // where a command does not say
+  static constexpr std::uint32_t kMostIdentifyS = 600;
+
   enum class Kind : std::uint8_t {
     resend,
+    reboot,
+    identify,
+    erase,
     unknown,    // of a later version
     malformed,  // what it needs is missing, or makes no sense
   };
@@ -59,6 +38,7 @@ struct Command {
   std::uint64_t stream = 0;
   std::uint32_t first = 0;
   std::uint32_t last = 0;
+  std::uint32_t seconds = 0;  // of identify; 0: no longer
 };
 
 // Nothing where no answer could be given: no such object, no good id, a name that comes twice.

@@ -10,10 +10,15 @@
 #include <cstdint>
 
 #include "noctis/backoff.hpp"
+#include "noctis/board.hpp"
 #include "noctis/clock.hpp"
 #include "noctis/commands.hpp"
+#include "noctis/configuration.hpp"
+#include "noctis/diagnostics.hpp"
 #include "noctis/health.hpp"
+#include "noctis/log.hpp"
 #include "noctis/spool.hpp"
+#include "noctis/store.hpp"
 #include "noctis/time_exchange.hpp"
 #include "noctis/uplink.hpp"
 #include "noctis/wall_clock.hpp"
@@ -25,24 +30,30 @@ class Courier {
   static constexpr std::size_t kLiveWindow = 8;     // messages in flight
   static constexpr std::size_t kBacklogWindow = 4;  // frames in flight while all goes well
   static constexpr std::uint64_t kRefusedMs = 3'600'000;
-  static constexpr std::uint64_t kRetryMs = 1000;  // of an uplink that took nothing
-  static constexpr std::uint64_t kStatusMs = 300'000;
+  static constexpr std::uint64_t kRetryMs = 1000;          // of an uplink that took nothing
   static constexpr std::uint64_t kStatusPauseMs = 60'000;  // however often something changes
-  static constexpr std::size_t kStatusSize = 384;
+  static constexpr std::size_t kStatusSize = 768;
   static constexpr std::size_t kMostFirmware = 64;  // characters of its name in the status
 
   // `firmware`: name and version, [A-Za-z0-9 ._-]. `seed` only spreads the devices' repeats.
-  Courier(Spool& spool, Uplink& uplink, const Clock& clock, WallClock& wall_clock,
-          const char* firmware, std::uint64_t seed)
+  Courier(Spool& spool, Uplink& uplink, const Clock& clock, WallClock& wall_clock, Store& store,
+          Board& board, const char* firmware, std::uint64_t seed)
       : spool_(spool),
         uplink_(uplink),
         clock_(clock),
         wall_clock_(wall_clock),
+        board_(board),
         firmware_(firmware),
         backoff_(seed),
         time_(wall_clock, uplink, clock, seed),
-        commands_(spool, uplink, clock) {}
+        log_(uplink, clock),
+        configuration_(store, board, uplink, clock, log_),
+        diagnostics_(store, board, spool, clock),
+        commands_({spool, uplink, clock, store, board, configuration_, log_}) {}
 
+  // Once after a boot, when the spool was mounted and that was found: follows the configuration
+  // that was stored, and goes on with an erase that the power cut off.
+  void begin(Spool::Mount mount);
   // The connection came up, or went down.
   void on_state(bool up);
   // The broker has message `id`: from now on it is the platform's silence that counts.
@@ -55,6 +66,12 @@ class Courier {
   // Sends what is due. Call it after anything happened, and at wake_ms().
   void poll();
   std::uint64_t wake_ms() const;
+
+  // For the adapters' own lines.
+  Log& log() { return log_; }
+  const Settings& settings() const { return configuration_.settings(); }
+  // The flash is being erased by command: no epoch can be stored, and none is to be made.
+  bool erasing() const { return commands_.erasing(); }
 
   // What the epoch made last showed of the sensors; a change is told within a minute.
   void set_health(const Health& health) { health_ = health; }
@@ -87,6 +104,7 @@ class Courier {
   struct Told {
     Health health;
     ClockSource source = ClockSource::unknown;
+    std::uint32_t config = 0;
   };
 
   std::size_t in_flight(Kind kind) const;
@@ -104,6 +122,7 @@ class Courier {
   bool send_resend();
   bool reread(Message& message);
   void send_status();
+  void tell_changes();
   void sweep_again();
   void take_ack(const std::uint8_t* data, std::size_t size);
   std::uint32_t sweep_limit() const;
@@ -119,9 +138,13 @@ class Courier {
   Uplink& uplink_;
   const Clock& clock_;
   const WallClock& wall_clock_;
+  const Board& board_;
   const char* firmware_;
   Backoff backoff_;
   TimeExchange time_;
+  Log log_;
+  Configuration configuration_;
+  Diagnostics diagnostics_;
   Commands commands_;
   bool up_ = false;
   // What is in flight, and what was sent again and waits for its turn: no more than a window.
@@ -135,6 +158,7 @@ class Courier {
   std::uint64_t retry_refused_ms_ = 0;  // 0: nothing was refused
   Health health_;
   Told told_;
+  Told logged_;
   std::uint64_t told_ms_ = 0;
   std::uint64_t status_due_ms_ = 0;
   Frame frame_;  // what is being sent

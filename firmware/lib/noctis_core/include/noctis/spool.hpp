@@ -55,10 +55,19 @@ class Spool {
   Mount mount();
   // Erases everything and begins a stream: at provisioning, or by command.
   void format();
+  // The same in steps, since a chip takes up to 0.4 s to erase a sector; in between nothing is
+  // stored and nothing found.
+  void begin_format();
+  // Erases up to `sectors` more. True once all are.
+  bool format_some(std::uint32_t sectors);
 
   // Stores an epoch, and in front of it a RUN where one is due. Returns its seq once it is
   // verified; nothing if the flash refuses: the spool then stays as it is, try again.
   std::optional<std::uint32_t> append(const Epoch& epoch, const EpochStamp& stamp);
+  // Looks at one sector and erases it if it is another owner's: they gave the device away, and
+  // what they slept is theirs. True while there are more to look at. Nothing is erased before
+  // the first append(): until then this owner has no sector that says who is the newest.
+  bool erase_others();
   // Marks what the platform has; what is not there or not of that stream is ignored.
   void mark_done(std::uint64_t stream, std::uint32_t first, std::uint32_t count);
 
@@ -72,6 +81,7 @@ class Spool {
   bool holds(std::uint64_t stream);
 
   std::uint64_t stream() const { return stream_; }
+  std::uint32_t owner() const { return identity_.owner; }
   std::uint32_t boot_seq() const { return boot_seq_; }
   // Of this stream; everything below it is overwritten or never was.
   std::uint32_t oldest_seq() const;
@@ -84,6 +94,11 @@ class Spool {
   // Epochs overwritten before they were done, and epochs lost to rot, since mount().
   std::uint32_t overwritten() const { return overwritten_; }
   std::uint32_t damaged() const { return damaged_; }
+  // How often the ring went round since the chip was formatted: it wears evenly, an erase a
+  // lap.
+  std::uint32_t laps() const { return (head_ + 1) / flash_.sectors(); }
+  // Slots that did not hold what was written, since mount().
+  std::uint32_t bad_slots() const { return bad_slots_; }
 
  private:
   friend class SpoolReader;
@@ -141,12 +156,15 @@ class Spool {
   std::uint32_t undone_ = 0;
   std::uint32_t overwritten_ = 0;
   std::uint32_t damaged_ = 0;
+  std::uint32_t bad_slots_ = 0;
+  std::uint32_t to_format_ = 0;  // sectors, the last of them the newest
   // Slots of the head as mount() saw them, for repair().
   std::optional<std::uint32_t> last_valid_slot_;
   std::optional<std::uint32_t> unsteady_slot_;  // valid, but its bits come and go
   std::optional<std::uint32_t> torn_slot_;      // the last one in use, if not valid
   std::optional<RunReason> run_due_;
   std::optional<CurrentRun> run_;
+  std::uint32_t others_ = kMaxSectors;  // the sector to be looked at next
   bool mounted_ = false;
   bool repair_due_ = false;
   bool burn_due_ = false;  // the first free slot may be

@@ -20,10 +20,13 @@ enum class Channel : std::uint8_t {
   status,   // retained
   time,     // asks the time; QoS 0: a late one is worth nothing
   result,   // what became of a command
+  config,   // the configuration that is followed
+  log,      // lines for whoever looks after the device
+  ota,      // how far an update is
 };
 
 // Down: the last level of noctis/v1/down/<tenant>/<device>/...
-enum class DownChannel : std::uint8_t { ack, time, command };
+enum class DownChannel : std::uint8_t { ack, time, command, config, ota };
 
 const char* name_of(Channel channel);
 std::optional<DownChannel> down_channel(std::string_view name);
