@@ -7,6 +7,9 @@ from sqlalchemy import Connection, create_engine, pool, text
 
 from noctis.settings import load
 from noctis.storage import (
+    alert_models,
+    audit_models,
+    certificate_models,
     command_models,
     drift_models,
     experiment_models,
@@ -14,18 +17,25 @@ from noctis.storage import (
     label_models,
     operation_models,
     replay_models,
+    rollout_models,
     rollup_schema,
+    steering_models,
     user_models,
 )
 from noctis.storage.night_models import metadata
 
 __all__ = [
+    "alert_models",
+    "audit_models",
+    "certificate_models",
     "command_models",
     "drift_models",
     "experiment_models",
     "label_models",
     "operation_models",
     "replay_models",
+    "rollout_models",
+    "steering_models",
     "user_models",
 ]  # imported for their tables
 

@@ -13,13 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
+from weakref import WeakSet
 
 import structlog
 from prometheus_client import Counter, Gauge
 
 from noctis.errors import NoctisError
 
-__all__ = ["Breaker", "BreakerOpenError", "State", "Ticket"]
+__all__ = ["Breaker", "BreakerOpenError", "State", "Ticket", "known"]
 
 FAILURES: Final = 3
 FIRST_S: Final = 0.25
@@ -33,6 +34,9 @@ _state = Gauge(
     multiprocess_mode="max",
 )
 _opened = Counter("noctis_breaker_opened_total", "Times that it opened.", ["breaker"])
+
+
+_known: "Final[WeakSet[Breaker]]" = WeakSet()
 
 
 class State(IntEnum):
@@ -89,12 +93,19 @@ class Breaker:
         self._in_a_row = 0
         self._attempts = 0
         self._due = 0.0
+        self._since = time.time()
         self._show()
+        _known.add(self)
 
     @property
     def state(self) -> State:
         """What it lets through now."""
         return self._state
+
+    @property
+    def since(self) -> float:
+        """Since when it has been closed, or not, in seconds since 1970."""
+        return self._since
 
     def check(self) -> None:
         """Raise BreakerOpenError where ``enter`` would; nothing is begun."""
@@ -149,8 +160,15 @@ class Breaker:
         """Go over to ``state``; calls of the time before have no say from now on."""
         self._period += 1
         self._due = self._clock() + for_s
+        if State.CLOSED in {state, self._state}:
+            self._since = time.time()
         self._state = state
         self._show()
 
     def _show(self) -> None:
         _state.labels(self.name).set(self._state)
+
+
+def known() -> list[Breaker]:
+    """Return the breakers of this process, by name."""
+    return sorted(_known, key=lambda it: it.name)

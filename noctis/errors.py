@@ -3,6 +3,7 @@
 from typing_extensions import override
 
 __all__ = [
+    "CertificateError",
     "ConfigurationError",
     "FrameError",
     "IdentityError",
@@ -51,6 +52,10 @@ class FrameError(NoctisError):
 
 class ConfigurationError(NoctisError):
     """A setting that is missing or makes no sense."""
+
+
+class CertificateError(NoctisError):
+    """A certificate, key or certificate request that is missing, damaged or not acceptable."""
 
 
 class ProcessError(NoctisError):

@@ -9,135 +9,79 @@ Off, a point costs the look at an empty dictionary. A specification is taken onl
     ingestor.committed=kill@#3             SIGKILL at the third passage
 
 ``#3`` is the third passage alone, ``#3-`` it and all that follow. A point passes every rule
-that names it, in their order. Each fault that happens is logged before it does.
+that names it, in their order. A running process takes orders for rules that end by themselves
+(``noctis.steering``). What happens is counted, and logged before it does: the first time, and
+then once a second at most.
 """
 
 import asyncio
 import os
 import random
-import re
 import signal
-import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Final, Literal, cast, get_args
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from errno import EIO, ENOSPC
+from typing import Final
 
 import structlog
+from prometheus_client import Counter, Gauge
 
 from noctis.errors import ConfigurationError
+from noctis.fault_rules import POINTS, InjectedError, Kind, Name, Rule, parse
 
 __all__ = [
+    "ALLOWED",
     "POINTS",
     "InjectedError",
     "Kind",
     "Name",
     "Rule",
     "active",
+    "allowed",
     "apoint",
     "clear",
     "configure",
+    "exempt",
+    "expire",
+    "obey",
     "parse",
     "point",
+    "shift",
     "use",
+    "withdraw",
 ]
 
-Kind = Literal["latency", "error", "drop", "kill"]
-Name = Literal[
-    "database.connect",
-    "database.execute",
-    "database.commit",
-    "database.committed",
-    "mqtt.connect",
-    "mqtt.subscribe",
-    "mqtt.publish",
-    "mqtt.send",
-    "mqtt.deliver",
-    "mqtt.acknowledge",
-    "mqtt.probe",
-    "ingestor.committed",
-    "registry.read",
-    "registry.write",
-    "model.load",
-    "process.start",
-]
-
-POINTS: Final[Mapping[Name, str]] = MappingProxyType(
-    {
-        "database.connect": "before a connection to PostgreSQL is made",
-        "database.execute": "before each wait for PostgreSQL's answer",
-        "database.commit": "before COMMIT is sent",
-        "database.committed": "after COMMIT was answered; an error: its outcome is unknown",
-        "mqtt.connect": "before a connection to the broker is made",
-        "mqtt.subscribe": "before SUBSCRIBE is sent",
-        "mqtt.publish": "before PUBLISH with QoS 1 is sent; a drop: it never is",
-        "mqtt.send": "before PUBLISH with QoS 0 (down/ack, the time); a drop: it never is",
-        "mqtt.deliver": "before a message is handled; a drop: as if it never came",
-        "mqtt.acknowledge": "after a message was handled, before PUBACK; a drop: none is sent",
-        "mqtt.probe": "before the facade asks whether the broker is there",
-        "ingestor.committed": "after a batch's COMMIT, before devices and broker hear of it",
-        "registry.read": "before a file of the model registry is read",
-        "registry.write": "before each step (write, flush, rename) of a write to the registry",
-        "model.load": "before a model is loaded",
-        "process.start": "before a child process (Mosquitto, PostgreSQL, a service) is started",
-    }
-)
-DROPPABLE: Final = frozenset({"mqtt.publish", "mqtt.send", "mqtt.deliver", "mqtt.acknowledge"})
 ALLOWED: Final = "allowed"
+_SLICE_S: Final = 0.1
+"""How long somebody may go on to wait because of a rule that has ended."""
 
-_HINT: Final = "write point=kind[:seconds][@probability][@#passages]; docs/faults.md lists all"
-_RULE: Final = re.compile(
-    r"(?P<point>[a-z.]+)=(?P<kind>[a-z]+)(:(?P<seconds>[0-9.]+))?"
-    r"(@(?P<probability>[0-9.]+))?(@#(?P<first>[0-9]+)((?P<open>-)(?P<last>[0-9]+)?)?)?"
-)
-_FOREVER: Final = 1 << 62
+_TOLD_EVERY_S: Final = 1.0
 _log = structlog.get_logger(__name__)
-
-
-class InjectedError(OSError):
-    """What a fault of the kind ``error`` raises; the parts take it for the real thing."""
-
-
-@dataclass(slots=True)
-class Rule:
-    """What is to happen at a point: at passages ``first`` to ``last``, by chance."""
-
-    point: Name
-    kind: Kind
-    seconds: float = 0.0
-    probability: float = 1.0
-    first: int = 1
-    last: int = _FOREVER
-    passages: int = 0
-    happened: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
-
-    def is_due(self) -> bool:
-        """Count a passage and tell whether the fault is to happen now."""
-        with self._lock:
-            self.passages += 1
-            due = self.first <= self.passages <= self.last
-            if not due or random.random() >= self.probability:  # noqa: S311 - no secret
-                return False
-            self.happened += 1
-            return True
-
-
+_injected = Counter(
+    "noctis_faults_injected_total", "Faults that were made to happen, by point.", ["point"]
+)
+_in_use = Gauge(
+    "noctis_faults_rules", "Rules in use that make faults happen.", multiprocess_mode="livesum"
+)
 _rules: dict[str, tuple[Rule, ...]] = {}
+_exempt: Final = ContextVar("noctis_faults_exempt", default=False)
 
 
 def point(name: Name) -> bool:
     """Let what is to happen at ``name`` happen; True: what follows is to be left out.
 
-    Raises InjectedError, sleeps in this thread, or ends the process without a farewell.
+    True of ``torn``, too: only half of what follows is to be done. Raises InjectedError,
+    sleeps in this thread, or ends the process without a farewell.
     """
     if not _rules:
         return False
     dropped = False
     for rule in _due(name):
         if rule.kind == "latency":
-            time.sleep(rule.seconds)
+            for seconds in _slices(rule):
+                time.sleep(seconds)
         dropped |= _befall(rule)
     return dropped
 
@@ -149,14 +93,22 @@ async def apoint(name: Name) -> bool:
     dropped = False
     for rule in _due(name):
         if rule.kind == "latency":
-            await asyncio.sleep(rule.seconds)
+            for seconds in _slices(rule):
+                await asyncio.sleep(seconds)
         dropped |= _befall(rule)
     return dropped
 
 
-def parse(spec: str) -> list[Rule]:
-    """Return the rules of a specification; raises ConfigurationError where one is wrong."""
-    return [_rule(text.strip()) for text in spec.split(";") if text.strip()]
+def shift(name: Name) -> float:
+    """Return by how many seconds the clock that is read at ``name`` is to be wrong."""
+    if not _rules:
+        return 0.0
+    return sum(rule.seconds for rule in _due(name) if rule.kind == "shift")
+
+
+def allowed(environment: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether faults may be asked for in this process."""
+    return environment.get("NOCTIS_FAULTS") == ALLOWED
 
 
 def configure(environment: Mapping[str, str] = os.environ) -> None:
@@ -172,71 +124,116 @@ def configure(environment: Mapping[str, str] = os.environ) -> None:
 def use(spec: str, environment: Mapping[str, str] = os.environ) -> list[Rule]:
     """Replace all rules by those of ``spec`` and return them, as ``configure`` does."""
     rules = parse(spec)
-    if environment.get("NOCTIS_FAULTS") != ALLOWED:
-        message = "faults are not allowed here"
-        raise ConfigurationError(message, hint=f"set NOCTIS_FAULTS={ALLOWED}, never at work")
-    clear()
-    _rules.update({it.point: tuple(r for r in rules if r.point == it.point) for it in rules})
+    _require(environment)
+    _replace(rules)
     _log.warning("faults_in_use", rules=spec)
     return rules
 
 
+def obey(
+    order: str, spec: str, seconds: float, environment: Mapping[str, str] = os.environ
+) -> None:
+    """Use the rules of an order too, for so many seconds; errors as of ``configure``.
+
+    They end then, whoever is away. An order that is obeyed already is left as it is.
+    """
+    if any(rule.order == order for rule in active()):
+        return
+    rules = parse(spec)
+    _require(environment)
+    for rule in rules:
+        rule.order, rule.until = order, time.monotonic() + seconds
+    _replace([*active(), *rules])
+    _log.warning("faults_ordered", order=order, rules=spec, seconds=round(seconds, 1))
+
+
+def withdraw(order: str) -> None:
+    """Let nothing of an order happen any more, and whoever waits because of it go on."""
+    mine = [rule for rule in active() if rule.order == order]
+    for rule in mine:
+        rule.end()
+    expire()
+
+
+def expire() -> None:
+    """Forget rules that have ended."""
+    rules = active()
+    gone = {rule.order for rule in rules if not rule.is_live}
+    if gone:
+        _replace([rule for rule in rules if rule.is_live])
+        _log.warning("faults_ended", orders=sorted(gone))
+
+
 def active() -> Sequence[Rule]:
     """Return the rules in use, with how often each was passed and happened."""
-    return [rule for rules in _rules.values() for rule in rules]
+    return [rule for rules in tuple(_rules.values()) for rule in rules]
 
 
 def clear() -> None:
     """Let nothing happen any more."""
+    for rule in active():
+        rule.end()
+    _replace([])
+
+
+@contextmanager
+def exempt() -> Iterator[None]:
+    """Let nothing happen in this context: for whoever must hear that faults are to end."""
+    token = _exempt.set(True)
+    try:
+        yield
+    finally:
+        _exempt.reset(token)
+
+
+def _require(environment: Mapping[str, str]) -> None:
+    if not allowed(environment):
+        message = "faults are not allowed here"
+        raise ConfigurationError(message, hint=f"set NOCTIS_FAULTS={ALLOWED}, never at work")
+
+
+def _replace(rules: Sequence[Rule]) -> None:
     _rules.clear()
+    _rules.update({it.point: tuple(r for r in rules if r.point == it.point) for it in rules})
+    _in_use.set(len(rules))
 
 
 def _due(name: Name) -> list[Rule]:
-    due = [rule for rule in _rules.get(name, ()) if rule.is_due()]
+    rules = _rules.get(name, ())
+    if not rules or _exempt.get():
+        return []
+    chance = random.random  # no secret hangs on it
+    due = [rule for rule in rules if rule.is_due(chance())]
     for rule in due:
-        _log.warning("fault", point=name, kind=rule.kind, passage=rule.passages)
+        _injected.labels(name).inc()
+        _tell(rule)
     return due
 
 
+def _tell(rule: Rule) -> None:
+    now = time.monotonic()
+    if rule.kind == "kill" or now - rule.told_at >= _TOLD_EVERY_S:
+        rule.told_at = now
+        _log.warning(
+            "fault",
+            point=rule.point,
+            kind=rule.kind,
+            passage=rule.passages,
+            happened=rule.happened,
+        )
+
+
+def _slices(rule: Rule) -> Iterator[float]:
+    """Yield pauses that make up a rule's latency, for as long as it lives."""
+    end = time.monotonic() + rule.seconds
+    while rule.is_live and (left := end - time.monotonic()) > 0:
+        yield min(left, _SLICE_S)
+
+
 def _befall(rule: Rule) -> bool:
-    if rule.kind == "error":
+    if rule.kind in {"error", "full"}:
         message = f"a fault was asked for at {rule.point}"
-        raise InjectedError(message)
+        raise InjectedError(ENOSPC if rule.kind == "full" else EIO, message)
     if rule.kind == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
-    return rule.kind == "drop"
-
-
-def _rule(text: str) -> Rule:
-    found = _RULE.fullmatch(text)
-    if found is None:
-        message = f"{text!r} is no fault"
-        raise ConfigurationError(message, hint=_HINT)
-    name, kind = found["point"], found["kind"]
-    _check(text, name, kind, timed=found["seconds"] is not None)
-    first = int(found["first"] or 1)
-    last = int(found["last"]) if found["last"] else _FOREVER
-    if found["first"] and not found["open"]:
-        last = first
-    try:
-        seconds, probability = float(found["seconds"] or 0), float(found["probability"] or 1)
-    except ValueError as error:
-        message = f"{text!r} has a number that is none"
-        raise ConfigurationError(message, hint=_HINT) from error
-    return Rule(cast("Name", name), cast("Kind", kind), seconds, probability, first, last)
-
-
-def _check(text: str, name: str, kind: str, *, timed: bool) -> None:
-    if name not in POINTS:
-        message = f"{text!r} names no point: {name}"
-    elif kind not in get_args(Kind):
-        message = f"{text!r} names no kind of fault: {kind}"
-    elif kind == "drop" and name not in DROPPABLE:
-        message = f"{text!r}: nothing can be dropped at {name}"
-    elif kind == "latency" and name == "mqtt.send":
-        message = f"{text!r}: {name} happens at once or not at all"
-    elif timed != (kind == "latency"):
-        message = f"{text!r}: seconds belong to latency, and latency needs them"
-    else:
-        return
-    raise ConfigurationError(message, hint=_HINT)
+    return rule.kind in {"drop", "torn"}

@@ -83,6 +83,12 @@ class Session:
         self._up = asyncio.Event()
         self._stopping = asyncio.Event()
         self._generation = 0
+        self._trouble = "no connection yet"
+
+    @property
+    def trouble(self) -> str:
+        """Why the last connection ended or did not come up; empty while connected."""
+        return "" if self.ready else self._trouble
 
     @property
     def ready(self) -> bool:
@@ -211,9 +217,11 @@ class Session:
             self._up.set()
             _log.info("broker_connected", session_present=connection.session_present)
             await connection.wait_lost()
+            self._trouble = "the connection was lost"
             if not self._stopping.is_set():
                 _log.warning("broker_connection_lost")
         except BrokerError as error:
+            self._trouble = str(error)
             if not self._stopping.is_set():
                 _log.warning("broker_not_connected", error=str(error))
         finally:

@@ -1,11 +1,13 @@
-"""Settings: ``NOCTIS_*`` variables, then ``.env``, then the embedded platform's defaults."""
+"""Settings: ``NOCTIS_*`` variables, then ``.env``, then files of secrets, then defaults."""
 
+import os
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
+from urllib.parse import quote
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from noctis.errors import ConfigurationError
@@ -20,12 +22,18 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="NOCTIS_", env_file=".env", extra="ignore")
 
     var: Path = Field(Path("var"), description="folder of the platform's own files")
+    ca: Path | None = Field(None, description="folder of the CA; of its own below var")
     database_url: SecretStr = Field(
         SecretStr("postgresql://noctis@127.0.0.1:5432/noctis"),
         description="PostgreSQL or TimescaleDB",
     )
-    database_seconds: float = Field(10.0, gt=0, description="deadline of a database call")
+    database_password: SecretStr = Field(SecretStr(""), description="where the URL has none")
+    # Below the session's statement_timeout, after which a commit would not await its standbys.
+    database_seconds: float = Field(
+        10.0, gt=0, lt=120, description="deadline of a database call"
+    )
     retention_days: int = Field(400, gt=0, description="of tenants that name none")
+    operations_days: int = Field(90, gt=0, description="an operation is told after it ended")
     broker_host: str = Field("127.0.0.1", description="MQTT broker; nodes as a:1883,b:1883")
     broker_port: int = Field(1883, ge=1, le=65535)
     broker_ca: Path | None = Field(None, description="CA of the broker; TLS if set")
@@ -39,6 +47,7 @@ class Settings(BaseSettings):
     instance: int = Field(0, ge=0, description="number in the account's name: svc-ingestor-0")
     shards: str = Field("0-63", description="the shards that this instance owns: 0-31 or 0,5,9")
     metrics_port: int = Field(0, ge=0, le=65535, description="of a service; 0: none")
+    metrics_host: str = Field("127.0.0.1", description="address that it listens on")
     api_host: str = Field("127.0.0.1", description="address that the REST facade listens on")
     api_port: int = Field(8000, ge=0, le=65535)
     api_workers: int = Field(1, ge=1, description="processes of the facade that share the load")
@@ -47,9 +56,34 @@ class Settings(BaseSettings):
     api_epochs_per_minute: int = Field(
         120_000, ge=0, description="of a tenant, over HTTP; 0: any"
     )
+    api_stream_seconds: float = Field(
+        20, gt=0, description="that a reader of a stream may take nothing"
+    )
     api_devices: int = Field(0, ge=0, description="of a tenant; 0: any number")
+    internal_host: str = Field("127.0.0.1", description="address that /internal listens on")
+    internal_port: int = Field(8001, ge=0, le=65535, description="0: a free one")
+    stress: Literal["", "allowed"] = Field("", description="whether loads may be ordered")
+    services: str = Field("", description="who tells metrics where: api=api:8000,...")
+    firmware_url: str = Field("", description="where devices reach the facade: its base URL")
+    images_listen: str = Field("", description="address:port of TLS for images; empty: none")
+    images_certificate: Path | None = Field(None, description="of that TLS")
+    images_key: Path | None = Field(None, description="of that certificate")
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    trace: str = Field("", description="devices whose epochs are logged: home/bedroom,lab/*")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        """Put the database's password into its URL, where that names a user alone."""
+        url, password = (
+            it.get_secret_value() for it in (self.database_url, self.database_password)
+        )
+        scheme, _, rest = url.partition("://")
+        user, at, place = rest.rpartition("@")
+        if password and at and ":" not in user:
+            full = f"{scheme}://{user}:{quote(password, safe='')}@{place}"
+            self.database_url = SecretStr(full)
+        return self
 
     @property
     def retention(self) -> timedelta:
@@ -57,9 +91,29 @@ class Settings(BaseSettings):
         return timedelta(days=self.retention_days)
 
     @property
+    def operations_kept(self) -> timedelta:
+        """How long an operation that ended can be read."""
+        return timedelta(days=self.operations_days)
+
+    @property
     def models(self) -> Path:
         """The folder of the model registry."""
         return self.var / "models"
+
+    @property
+    def ca_folder(self) -> Path:
+        """The folder of the CA that certifies devices, if there is one."""
+        return self.ca or self.var / "ca"
+
+    @property
+    def firmware(self) -> Path:
+        """The folder of images of firmware, each by its SHA-256."""
+        return self.var / "firmware"
+
+    @property
+    def firmware_keys(self) -> Path:
+        """The folder of the keys that sign firmware."""
+        return self.var / "firmware-keys"
 
     @property
     def token_keys(self) -> Path:
@@ -86,13 +140,19 @@ def parse_shards(text: str) -> frozenset[int]:
     return shards
 
 
-def load(**given: object) -> Settings:
+def load(**given: Any) -> Settings:  # noqa: ANN401 - each of its setting's own type
     """Return the settings of this process; raise ConfigurationError when one makes no sense.
 
-    What is ``given`` and not None goes before variables and ``.env``.
+    What is ``given`` and not None goes before variables and ``.env``. ``NOCTIS_SECRETS`` names
+    a folder of files, each with one setting, ``noctis_broker_password``: these go after both.
     """
+    folder = os.environ.get("NOCTIS_SECRETS")
+    if folder and not Path(folder).is_dir():
+        message = f"NOCTIS_SECRETS={folder} is no folder"
+        raise ConfigurationError(message, hint="mount the secrets there, or do not set it")
     try:
-        return Settings.model_validate({k: v for k, v in given.items() if v is not None})
+        chosen = {name: value for name, value in given.items() if value is not None}
+        return Settings(_secrets_dir=folder or None, **chosen)
     except ValidationError as error:
         wrong = "; ".join(
             f"NOCTIS_{'_'.join(str(part) for part in entry['loc']).upper()}: {entry['msg']}"

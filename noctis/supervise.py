@@ -5,7 +5,8 @@ import gc
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,12 +14,16 @@ from typing import Final
 
 import structlog
 import uvloop
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from typing_extensions import override
 
+from noctis import disks
 from noctis.errors import NoctisError, ProcessError
+from noctis.settings import Settings
+from noctis.steering import Steering
+from noctis.telemetry import announce
 
-__all__ = ["Service", "run", "serve"]
+__all__ = ["Service", "answering", "run", "serve"]
 
 _log = structlog.get_logger(__name__)
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -30,6 +35,12 @@ REQUEST_S: Final = 5.0
 """What a monitor may take to say what it wants, and to read the answer."""
 
 _TEXT: Final = "text/plain; charset=utf-8"
+_ready = Gauge(
+    "noctis_service_ready", "1 while the service does its work, 0 while it does not."
+)
+_degraded = Gauge(
+    "noctis_service_degraded", "1 while the service does its work worse than it should."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +49,9 @@ class Service:
 
     ``work`` are endless coroutines, run together; one that fails ends the service, one that
     returns does not. ``drain`` is awaited at SIGTERM or SIGINT: it finishes what is in hand,
-    whereupon ``work`` is cancelled. ``ready`` tells whether the service does its work now, and
-    ``degraded`` what it does worse than it should although it is ready, None: nothing.
+    whereupon ``work`` is cancelled. ``ready`` tells whether the service does its work now,
+    ``why`` what keeps it from that, and ``degraded`` what it does worse than it should although
+    it is ready, None: nothing.
     """
 
     name: str
@@ -48,6 +60,7 @@ class Service:
     drain: Callable[[], Awaitable[None]]
     drain_s: float = 15.0
     degraded: Callable[[], str | None] = lambda: None
+    why: Callable[[], str] = lambda: ""
     stopping: threading.Event = field(default_factory=threading.Event)
 
 
@@ -57,24 +70,36 @@ def run(service: Service, *, metrics_port: int = 0, metrics_host: str = "127.0.0
     ``metrics_port`` serves ``/metrics``, ``/readyz`` and ``/healthz``; 0: none. What makes a
     part of the service fail is raised as an ExceptionGroup.
     """
-    endpoint = None if metrics_port == 0 else _Endpoint(service, (metrics_host, metrics_port))
-    try:
+    with answering(service, metrics_port, metrics_host):
         uvloop.run(_supervise(service))
+
+
+@contextmanager
+def answering(service: Service, port: int, host: str = "127.0.0.1") -> Iterator[None]:
+    """Answer monitors for as long as the block runs; ``port`` 0: not at all."""
+    endpoint = None if port == 0 else _Endpoint(service, (host, port))
+    try:
+        yield
     finally:
         if endpoint is not None:
             endpoint.close()
 
 
-def serve(service: Service, *, metrics_port: int = 0) -> int:
+def serve(service: Service, settings: Settings) -> int:
     """Run as a process's only work, tell on stderr which part failed, return the exit code.
 
     What is no NoctisError is raised.
     """
+    announce(service.name)
+    disks.watch(settings.var)
+    _ready.set_function(lambda: _is_ready(service))
+    _degraded.set_function(lambda: service.degraded() is not None)
     gc.freeze()  # what was imported stays
     gc.set_threshold(*_COLLECTED_AFTER)
     failures: list[str] = []
     try:
-        run(service, metrics_port=metrics_port)
+        with Steering(settings, service.name):
+            run(service, metrics_port=settings.metrics_port, metrics_host=settings.metrics_host)
     except* NoctisError as group:
         failures = [str(failure) for failure in group.exceptions]
     sys.stderr.writelines(f"{service.name}: {failure}\n" for failure in failures)
@@ -104,6 +129,10 @@ async def _supervise(service: Service) -> None:
     _log.info("service_stopped")
 
 
+def _is_ready(service: Service) -> bool:
+    return service.ready() and not service.stopping.is_set()
+
+
 class _Endpoint(ThreadingHTTPServer):
     """A small HTTP server in a thread of its own: it answers while the loop is busy."""
 
@@ -121,7 +150,7 @@ class _Endpoint(ThreadingHTTPServer):
 
     def answer(self, path: str) -> tuple[HTTPStatus, str, bytes]:
         """Return status, content type and body for ``path``."""
-        ready = self.service.ready() and not self.service.stopping.is_set()
+        ready = _is_ready(self.service)
         match path:
             case "/metrics":
                 return HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest()
@@ -132,7 +161,9 @@ class _Endpoint(ThreadingHTTPServer):
                 told = f"ready, but degraded: {degraded}" if degraded else "ready"
                 return HTTPStatus.OK, _TEXT, f"{told}\n".encode()
             case "/readyz":
-                return HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, b"not ready\n"
+                why = self.service.why()
+                told = f"not ready: {why}" if why else "not ready"
+                return HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, f"{told}\n".encode()
             case _:
                 return HTTPStatus.NOT_FOUND, _TEXT, b"not found\n"
 

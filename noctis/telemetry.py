@@ -1,21 +1,42 @@
-"""Logs of a service: for people on a terminal, as JSON lines in a container."""
+"""What a service tells of itself: logs, as lines for people or JSON, and what it is."""
 
 import logging
 import sys
+from importlib.metadata import version
 from typing import Literal
 
 import structlog
+from prometheus_client import Gauge
 
-__all__ = ["configure_logging"]
+from noctis import trace
+
+__all__ = ["announce", "configure_logging"]
 
 Format = Literal["console", "json"]
 
+_build = Gauge(
+    "noctis_build_info",
+    "1; the labels say which service of which version this is.",
+    ["service", "version"],
+    multiprocess_mode="livemax",
+)
 
-def configure_logging(service: str, *, form: Format = "console", level: str = "info") -> None:
+
+def announce(service: str) -> None:
+    """Tell monitors which service of which version runs."""
+    _build.labels(service, version("noctis")).set(1)
+
+
+def configure_logging(
+    service: str, *, form: Format = "console", level: str = "info", traced: str = ""
+) -> None:
     """Send structlog's and the standard library's records to stderr, as lines or as JSON.
+
+    ``traced``: the devices whose epochs are followed (``noctis.trace``).
 
     Every record carries ``service``, a level and a UTC time stamp; secrets are never logged.
     """
+    trace.follow(traced)
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,

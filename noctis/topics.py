@@ -10,16 +10,27 @@ __all__ = [
     "SHARDS",
     "UpTopic",
     "ack",
+    "alert",
     "all_stages",
     "command",
     "config",
+    "device_of_app",
+    "device_status",
+    "discovery",
+    "is_up",
+    "night",
+    "of_all_devices",
+    "of_all_tenants",
+    "ota",
     "parse_stage",
     "parse_up",
     "retained_for_apps",
     "retained_of_device",
+    "service_status",
     "shard_of",
     "stage",
     "stages",
+    "tenant_of_status",
     "tenant_status",
     "time",
     "up",
@@ -27,6 +38,7 @@ __all__ = [
 ]
 
 ROOT = "noctis/v1"
+DISCOVERY = "homeassistant"
 SHARDS = 64
 UP_CHANNELS = frozenset(
     {"epochs", "backlog", "status", "time", "config", "result", "ota", "log"}
@@ -99,6 +111,11 @@ def config(device: DeviceId) -> str:
     return f"{ROOT}/down/{device}/config"
 
 
+def ota(device: DeviceId) -> str:
+    """Return the topic of the firmware that a device is offered."""
+    return f"{ROOT}/down/{device}/ota"
+
+
 def time(device: DeviceId) -> str:
     """Return the topic of the ingestor's replies to a device that asked the time."""
     return f"{ROOT}/down/{device}/time"
@@ -132,17 +149,84 @@ def parse_stage(topic: str) -> DeviceId:
         raise TopicError(message) from error
 
 
+def night(device: DeviceId) -> str:
+    """Return the topic of a device's last night."""
+    return f"{ROOT}/app/{device}/night"
+
+
+def alert(device: DeviceId) -> str:
+    """Return the topic of a device's alerts."""
+    return f"{ROOT}/app/{device}/alert"
+
+
+def device_status(device: DeviceId) -> str:
+    """Return the topic on which apps find a device's last status."""
+    return f"{ROOT}/app/{device}/status"
+
+
+def discovery(device: DeviceId) -> str:
+    """Return the topic on which Home Assistant finds what a device's entities are."""
+    return f"{DISCOVERY}/device/{device}/config"
+
+
+def of_all_devices() -> tuple[str, str]:
+    """Return the filters of ``device_status`` and ``discovery`` of all devices."""
+    return (f"{ROOT}/app/+/+/status", f"{DISCOVERY}/device/+/+/config")
+
+
+def of_all_tenants() -> str:
+    """Return the filter of ``tenant_status`` of all tenants."""
+    return f"{ROOT}/app/+/status"
+
+
+def is_up(topic: str) -> bool:
+    """Tell whether a topic is one from a device to the services."""
+    return topic.startswith(f"{ROOT}/up/")
+
+
+def device_of_app(topic: str) -> DeviceId | None:
+    """Return whose ``device_status`` or ``discovery`` a topic is; None: no such topic."""
+    match topic.split("/"):
+        case ["noctis", "v1", "app", tenant, device, "status"]:
+            pass
+        case ["homeassistant", "device", tenant, device, "config"]:
+            pass
+        case _:
+            return None
+    try:
+        return DeviceId(tenant, device)
+    except IdentityError:
+        return None
+
+
+def service_status(username: str) -> str:
+    """Return the topic on which a service's account tells all apps whether it is there."""
+    return f"{ROOT}/service/{username}/status"
+
+
 def tenant_status(tenant: str) -> str:
     """Return the topic on which the platform tells a tenant's apps how it is."""
     return f"{ROOT}/app/{check_tenant(tenant)}/status"
 
 
+def tenant_of_status(topic: str) -> str | None:
+    """Return whose ``tenant_status`` a topic is; None: no such topic."""
+    match topic.split("/"):
+        case ["noctis", "v1", "app", tenant, "status"]:
+            try:
+                return check_tenant(tenant)
+            except IdentityError:
+                return None
+        case _:
+            return None
+
+
 def retained_of_device(device: DeviceId) -> tuple[str, ...]:
     """Return the topics between a device and the services that keep their last message."""
-    return (up(device, "status"), config(device), f"{ROOT}/down/{device}/ota")
+    return (up(device, "status"), config(device), ota(device))
 
 
 def retained_for_apps(device: DeviceId) -> tuple[str, ...]:
     """Return the topics for apps that keep the last message on a device."""
-    own = (f"{ROOT}/app/{device}/{name}" for name in ("stage", "status", "night"))
-    return (*own, f"homeassistant/device/{device}/config")
+    own = (f"{ROOT}/app/{device}/{name}" for name in ("stage", "night"))
+    return (*own, device_status(device), discovery(device))

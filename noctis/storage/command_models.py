@@ -1,4 +1,4 @@
-"""The tables of the platform's talk with its devices: commands, configurations, reports."""
+"""The tables of the platform's talk with its devices: what is told them, what they report."""
 
 from typing import Final
 
@@ -12,6 +12,7 @@ from sqlalchemy import (
     Integer,
     Table,
     Text,
+    UniqueConstraint,
     func,
     text,
 )
@@ -19,7 +20,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, UUID
 
 from noctis.storage.models import metadata
 
-__all__ = ["commands", "device_configs", "device_reports"]
+__all__ = ["commands", "config_reports", "device_configs", "device_logs", "device_reports"]
 
 
 def _time(name: str, *, nullable: bool = False, now: bool = False) -> Column[object]:
@@ -82,4 +83,34 @@ device_configs: Final = Table(
         "device_id",
         postgresql_where=text("told_version < version"),
     ),
+)
+
+config_reports: Final = Table(
+    "config_reports",
+    metadata,
+    Column(
+        "device_id",
+        ForeignKey("devices.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("version", BigInteger, nullable=False),
+    Column("body", JSONB, nullable=False),
+    _time("reported_at", now=True),
+)
+
+device_logs: Final = Table(
+    "device_logs",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("device_id", ForeignKey("devices.id", ondelete="CASCADE"), nullable=False),
+    Column("boot", BigInteger, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    _time("logged_at"),
+    Column("level", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("times", BigInteger, nullable=False),
+    UniqueConstraint("device_id", "boot", "number"),
+    Index("ix_device_logs_device_id", "device_id", "id"),
+    CheckConstraint("level IN ('error', 'warning', 'info', 'debug')", name="level"),
 )

@@ -7,34 +7,44 @@ again, the oldest of a device first and one at a time, because a device does one
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast, get_args
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Select, func, select, text, update
+from sqlalchemy import Connection, Select, case, func, select, text, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from noctis.errors import StorageError
 from noctis.identity import DeviceId
 from noctis.status import Result
 from noctis.storage.command_models import commands
+from noctis.storage.devices import Device
 from noctis.storage.devices import get as device_of
 from noctis.storage.models import devices, tenants
 
 __all__ = [
     "STREAM_DIGITS",
     "Command",
+    "Nudge",
     "Open",
     "Range",
     "answer",
     "expire",
     "list_of",
+    "newest",
     "open_commands",
+    "order",
+    "order_erase",
     "order_resend",
     "sent",
 ]
 
 LIFETIME: Final = timedelta(days=7)
 """For so long a device may be away; what was not answered by then is ordered anew."""
+
+SOON: Final = timedelta(minutes=15)
+"""For so long a person waits for a device to restart or to blink; later it would startle."""
+
+Nudge = Literal["reboot", "identify"]
 
 STREAM_DIGITS: Final = 16
 
@@ -92,9 +102,7 @@ def order_resend(
     returned. Raises NotFoundError for an unknown device, StorageError for a revoked one.
     """
     known = device_of(tenant, connection, device)
-    if known.revoked_at is not None:
-        message = f"device {tenant}/{device} is revoked: it cannot be told anything"
-        raise StorageError(message, hint="add it under a new name")
+    _check_told(tenant, known)
     pending = {
         _range_of(row.body): cast("UUID", row.id)
         for row in connection.execute(_of_device(known.id).where(_is_open()))
@@ -103,11 +111,47 @@ def order_resend(
     ids = []
     for one in ranges:
         if one not in pending:
-            pending[one] = uuid4()
-            values = {"id": pending[one], "device_id": known.id, "body": _resend(one)}
-            connection.execute(insert(commands).values(values))
+            pending[one] = _add(connection, known.id, _resend(one))
         ids.append(pending[one])
     return ids
+
+
+def order(
+    tenant: str, connection: Connection, device: str, what: Nudge, *, seconds: int | None = None
+) -> UUID:
+    """Order a device to restart, or to show itself for ``seconds``; return the command's id.
+
+    One that is ordered already and not answered yet is not ordered twice. Raises NotFoundError
+    for an unknown device, StorageError for a revoked one.
+    """
+    known = device_of(tenant, connection, device)
+    _check_told(tenant, known)
+    body = {"command": what} | ({} if seconds is None else {"seconds": seconds})
+    for row in connection.execute(_of_device(known.id).where(_is_open())):
+        if row.body == body:
+            return cast("UUID", row.id)
+    return _add(connection, known.id, body)
+
+
+def order_erase(connection: Connection, key: int, streams: Collection[int]) -> None:
+    """Order the device ``key`` to erase its flash and settings if it is at one of the streams.
+
+    A device that began another stream meanwhile refuses: what is in there now was not meant.
+    """
+    for stream in streams:
+        _add(connection, key, {"command": "erase", "stream": f"{stream:0{STREAM_DIGITS}x}"})
+
+
+def _check_told(tenant: str, known: Device) -> None:
+    if known.revoked_at is not None:
+        message = f"device {tenant}/{known.name} is revoked: it cannot be told anything"
+        raise StorageError(message, hint="add it under a new name")
+
+
+def _add(connection: Connection, key: int, body: dict[str, Any]) -> UUID:
+    made = uuid4()
+    connection.execute(insert(commands).values(id=made, device_id=key, body=body))
+    return made
 
 
 def list_of(
@@ -118,6 +162,18 @@ def list_of(
     if ids is not None:
         query = query.where(commands.c.id.in_(ids))
     return [Command(*row) for row in connection.execute(query)]
+
+
+def newest(
+    tenant: str, connection: Connection, device: str, *, before: int | None, limit: int
+) -> list[tuple[int, Command]]:
+    """Return a device's commands with their numbers, the newest first, below ``before``."""
+    key = device_of(tenant, connection, device).id
+    query = select(commands.c.number, *_COLUMNS).where(commands.c.device_id == key)
+    if before is not None:
+        query = query.where(commands.c.number < before)
+    rows = connection.execute(query.order_by(commands.c.number.desc()).limit(limit))
+    return [(row[0], Command(*row[1:])) for row in rows]
 
 
 def open_commands(connection: Connection) -> list[Open]:
@@ -169,10 +225,12 @@ def answer(tenant: str, connection: Connection, device: str, result: Result) -> 
 
 
 def expire(connection: Connection) -> int:
-    """Give up commands that nobody answered in a week; return how many."""
+    """Give up commands that nobody answered in time; return how many."""
+    kind = commands.c.body["command"].astext
+    lifetime = case((kind.in_(get_args(Nudge)), SOON), else_=LIFETIME)
     ended = connection.execute(
         update(commands)
-        .where(_is_open(), commands.c.created_at < func.now() - LIFETIME)
+        .where(_is_open(), commands.c.created_at < func.now() - lifetime)
         .values(state="expired")
     )
     return ended.rowcount

@@ -4,14 +4,16 @@ While nobody answers, a breaker lets calls fail at once; one at a time asks whet
 database is back.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from copy import copy
 from threading import Event
 from typing import Final, Self, TypeVar
 
 import anyio
-import anyio.to_thread
 from sqlalchemy import Connection, text
 
 from noctis.breaker import Breaker, BreakerOpenError, Ticket
@@ -38,7 +40,7 @@ class Database:
         url = settings.database_url.get_secret_value()
         self._engine = engine.create(url, application=application, connections=connections)
         self.seconds = settings.database_seconds
-        self._threads = anyio.CapacityLimiter(connections)
+        self._threads = ThreadPoolExecutor(connections, thread_name_prefix=application)
         self._closed = Event()
         self._tenant: Callable[[], str] | None = None
         self.breaker = Breaker("database")
@@ -59,19 +61,41 @@ class Database:
         be reached (at once while the breaker is open; ``retry_after_s`` says when the next
         try is due), StorageError when it refuses.
         """
+        name = None if self._tenant is None else self._tenant()
+
+        def work(seconds: float) -> T:
+            with engine.transaction(self._engine, seconds) as connection:
+                if name is not None:
+                    guards.enter(connection, name)
+                return function(connection)
+
+        return await self._in_time(work, within_s)
+
+    async def read(
+        self, function: Callable[[Connection], T], *, within_s: float | None = None
+    ) -> T:
+        """Return ``function(connection)``, whose statements only read; the rest as ``call``.
+
+        It costs a round trip for each statement, and no other: each is a transaction of its
+        own, and a tenant's database cannot write in it.
+        """
+        before = None if self._tenant is None else guards.entering(self._tenant())
+
+        def work(seconds: float) -> T:
+            with engine.reading(self._engine, seconds, before=before) as connection:
+                return function(connection)
+
+        return await self._in_time(work, within_s)
+
+    async def _in_time(self, work: Callable[[float], T], within_s: float | None) -> T:
+        """Run ``work(seconds)`` in a thread, with the seconds that are left when it begins."""
         seconds = self.seconds if within_s is None else within_s
         deadline = time.monotonic() + seconds
-        if self._tenant is not None:
-            function = _entered(function, self._tenant())
         try:
             self.breaker.check()
             with anyio.fail_after(seconds):
-                return await anyio.to_thread.run_sync(
-                    self._guarded,
-                    function,
-                    deadline,
-                    abandon_on_cancel=True,
-                    limiter=self._threads,
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._threads, copy_context().run, self._guarded, work, deadline
                 )
         except BreakerOpenError as error:
             raise StorageUnreachableError(
@@ -82,25 +106,26 @@ class Database:
                 raise TimeoutError(str(error)) from error
             raise
 
-    def _guarded(self, function: Callable[[Connection], T], deadline: float) -> T:
-        """Run a transaction and tell the breaker whether somebody answered.
+    def _guarded(self, work: Callable[[float], T], deadline: float) -> T:
+        """Do the work and tell the breaker whether somebody answered.
 
-        A probe asks for a sign of life first: so a lock that ``function`` would wait for is no
+        A probe asks for a sign of life first: so a lock that ``work`` would wait for is no
         outage, and a server that is frozen holds nobody up for long.
         """
         ticket = self.breaker.enter()
         if ticket.probe:
             probe_deadline = min(deadline, time.monotonic() + PROBE_S)
-            self._watched(ticket, ping, probe_deadline)
+            self._watched(ticket, self._ping, probe_deadline)
             ticket = self.breaker.enter()
-        return self._watched(ticket, function, deadline)
+        return self._watched(ticket, work, deadline)
 
-    def _watched(
-        self, ticket: Ticket, function: Callable[[Connection], T], deadline: float
-    ) -> T:
+    def _ping(self, seconds: float) -> None:
+        with engine.transaction(self._engine, seconds) as connection:
+            ping(connection)
+
+    def _watched(self, ticket: Ticket, work: Callable[[float], T], deadline: float) -> T:
         try:
-            with engine.transaction(self._engine, deadline - time.monotonic()) as connection:
-                result = function(connection)
+            result = work(deadline - time.monotonic())
         except StorageUnreachableError:
             self.breaker.fail(ticket)
             raise
@@ -117,14 +142,6 @@ class Database:
         """Close all connections, those of calls that were given up as soon as they end."""
         self._closed.set()
         self._engine.pool.dispose()
-
-
-def _entered(function: Callable[[Connection], T], tenant: str) -> Callable[[Connection], T]:
-    def work(connection: Connection) -> T:
-        guards.enter(connection, tenant)
-        return function(connection)
-
-    return work
 
 
 def ping(connection: Connection) -> None:

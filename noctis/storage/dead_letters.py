@@ -20,7 +20,10 @@ _REST: Final = b""
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message, why it was not understood, and how often it came."""
+    """A message, why it was not understood, and how often it came.
+
+    ``sha256`` is of all its bytes; empty for what counts those that are not kept.
+    """
 
     device: str
     topic: str
@@ -30,6 +33,7 @@ class DeadLetter:
     count: int
     first_seen: datetime
     last_seen: datetime
+    sha256: bytes
 
 
 def put(

@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy import Connection, Integer, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from noctis.errors import IdentityError
@@ -36,6 +36,17 @@ _COLUMNS: Final = (
     devices.c.created_at,
     devices.c.revoked_at,
 )
+_OF_TENANT: Final = (
+    select(*_COLUMNS)
+    .join(tenants, tenants.c.id == devices.c.tenant_id)
+    .where(tenants.c.name == bindparam("tenant"))
+)
+_GET: Final = _OF_TENANT.where(devices.c.name == bindparam("device"))
+_LIST: Final = (
+    _OF_TENANT.where(devices.c.name > bindparam("after"))
+    .order_by(devices.c.name)
+    .limit(bindparam("limit", type_=Integer))
+)
 
 
 def add(tenant: str, connection: Connection, device: str, *, time_zone: str = "UTC") -> Device:
@@ -61,16 +72,20 @@ def add(tenant: str, connection: Connection, device: str, *, time_zone: str = "U
 def list_of(
     tenant: str, connection: Connection, *, after: str = "", limit: int | None = None
 ) -> list[Device]:
-    """Return a tenant's devices by name, the revoked ones too; of those behind ``after``."""
-    key = id_of(tenant, connection)
-    mine = (devices.c.tenant_id == key) & (devices.c.name > after)
-    query = select(*_COLUMNS).where(mine).order_by(devices.c.name).limit(limit)
-    return [Device(*row) for row in connection.execute(query)]
+    """Return a tenant's devices by name, the revoked ones too; of those behind ``after``.
+
+    Raise NotFoundError when there is no such tenant.
+    """
+    values = {"tenant": tenant, "after": after, "limit": limit}
+    rows = connection.execute(_LIST, values).all()
+    if not rows:
+        id_of(tenant, connection)
+    return [Device(*row) for row in rows]
 
 
 def get(tenant: str, connection: Connection, device: str) -> Device:
     """Return a tenant's device; raise NotFoundError when the tenant has none of that name."""
-    row = connection.execute(_select(tenant).where(devices.c.name == device)).one_or_none()
+    row = connection.execute(_GET, {"tenant": tenant, "device": device}).one_or_none()
     if row is None:
         message = f"tenant {tenant!r} has no device {device!r}"
         raise NotFoundError(message, hint=f"noctis device list {tenant} shows them")
@@ -116,14 +131,6 @@ def revoke(tenant: str, connection: Connection, device: str) -> Device:
         .values(revoked_at=func.now())
     )
     return get(tenant, connection, device)
-
-
-def _select(tenant: str) -> Select[Any]:
-    return (
-        select(*_COLUMNS)
-        .join(tenants, tenants.c.id == devices.c.tenant_id)
-        .where(tenants.c.name == tenant)
-    )
 
 
 def _check_time_zone(name: str) -> None:

@@ -1,24 +1,15 @@
-"""Connections to PostgreSQL, and transactions that end in time whatever the server does.
+"""Connections to PostgreSQL, and transactions that end in time whatever the server does."""
 
-A frozen server (SIGSTOP, a stalled disk) answers neither queries nor cancellations, and
-statement_timeout, keepalives and tcp_user_timeout all stay silent. So the deadline is ours:
-every wait of psycopg ends at the transaction's deadline, and the connection is closed then,
-since nobody knows what it would still say.
-"""
-
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from math import ceil
 from time import monotonic
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import psycopg
-from psycopg.abc import PQGen
 from psycopg.conninfo import make_conninfo
-from sqlalchemy import Connection, Engine, create_engine, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy import exc as sa_exc
-from typing_extensions import override
 
 from noctis import faults
 from noctis.errors import (
@@ -27,20 +18,32 @@ from noctis.errors import (
     StorageUnavailableError,
     StorageUnreachableError,
 )
+from noctis.storage import driver
+from noctis.storage.driver import (
+    NO_ANSWER,
+    DeadlineError,
+    DriverConnection,
+    DriverCursor,
+    Prelude,
+)
 
-__all__ = ["Connection", "Engine", "create", "transaction", "translated"]
-
-T = TypeVar("T")
+__all__ = [
+    "Connection",
+    "Engine",
+    "after_commit",
+    "create",
+    "reading",
+    "transaction",
+    "translated",
+]
 
 CONNECT_SECONDS: Final = 5
-OUTSIDE_SECONDS: Final = 60.0  # of one wait where no transaction has set a deadline
 # A batch with thousands of keys looks expensive to the planner, and compiling its plan takes
 # longer than the batch (0.17 s each time): no JIT.
 SESSION: Final = (
     "-c timezone=UTC -c statement_timeout=120s -c idle_in_transaction_session_timeout=60s "
     "-c jit=off"
 )
-NO_ANSWER: Final = "the server did not answer in time"
 # Classes of SQLSTATE that pass: connection, transaction rollback (deadlock), resources
 # (disk full), operator intervention (shutdown, timeout), system error; and two single states:
 # read-only during a failover, lock not available.
@@ -50,49 +53,9 @@ _PASSING_STATES: Final = frozenset({"25006", "55P03"})
 # no more connections. One whose disk is full still answers whoever reads.
 _GONE_CLASSES: Final = frozenset({"08"})
 _GONE_STATES: Final = frozenset({"57P01", "57P02", "57P03", "53300"})
+_DISK_FULL: Final = "53100"
 _OLD_SCHEMA_STATES: Final = frozenset({"42P01", "42703"})  # no such table, no such column
-
-_deadline: ContextVar[float | None] = ContextVar("noctis_storage_deadline", default=None)
-
-
-def _seconds_left() -> float:
-    deadline = _deadline.get()
-    return OUTSIDE_SECONDS if deadline is None else deadline - monotonic()
-
-
-class _DeadlineError(psycopg.OperationalError):
-    """The server did not answer before the transaction's deadline."""
-
-
-class _Connection(psycopg.Connection[Any]):
-    """A connection that is closed, and raises, when the deadline passes while it waits."""
-
-    @override
-    def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
-        self._pass("database.execute")
-        left = _seconds_left()
-        own = left if timeout is None else min(timeout, left)
-        try:
-            return super().wait(gen, interval=interval, timeout=max(0.0, own))
-        except psycopg.OperationalError as error:
-            if _seconds_left() > 0.0:
-                raise
-            self.pgconn.finish()
-            raise _DeadlineError(NO_ANSWER) from error
-
-    @override
-    def commit(self) -> None:
-        self._pass("database.commit")
-        super().commit()
-        self._pass("database.committed")
-
-    def _pass(self, name: faults.Name) -> None:
-        """Pass a fault point; an error there is a connection that breaks."""
-        try:
-            faults.point(name)
-        except faults.InjectedError as error:
-            self.pgconn.finish()
-            raise psycopg.OperationalError(str(error)) from error
+_AFTER: Final = "noctis_after_commit"
 
 
 def create(url: str, *, application: str = "noctis", connections: int = 5) -> Engine:
@@ -119,26 +82,42 @@ def create(url: str, *, application: str = "noctis", connections: int = 5) -> En
         **own,
     )
 
-    def connect() -> _Connection:
-        left = _seconds_left()
+    def connect() -> DriverConnection:
+        left = driver.seconds_left()
         if left <= 0.0:
-            raise _DeadlineError(NO_ANSWER)
+            raise DeadlineError(NO_ANSWER)
         try:
             faults.point("database.connect")
         except faults.InjectedError as error:
             raise psycopg.OperationalError(str(error)) from error
-        return _Connection.connect(target, connect_timeout=ceil(min(CONNECT_SECONDS, left)))
+        timeout = ceil(min(CONNECT_SECONDS, left))
+        made = DriverConnection.connect(
+            target, connect_timeout=timeout, cursor_factory=DriverCursor
+        )
+        made.note_answer()
+        return made
 
-    return create_engine(
+    engine = create_engine(
         "postgresql+psycopg://",
         creator=connect,
         pool_size=connections,
         max_overflow=0,
         pool_timeout=CONNECT_SECONDS,
-        pool_pre_ping=True,
         pool_recycle=1800,
         use_native_hstore=False,
     )
+    event.listen(engine, "checkout", _check)
+    return engine
+
+
+def _check(connection: DriverConnection, *_others: object) -> None:
+    """Ask the server of a doubtful connection for a sign of life; any other costs no time."""
+    if not connection.is_doubtful:
+        return
+    try:
+        connection.ping()
+    except psycopg.Error as error:
+        raise sa_exc.InvalidatePoolError from error
 
 
 @contextmanager
@@ -151,18 +130,50 @@ def transaction(engine: Engine, seconds: float = 10.0) -> Iterator[Connection]:
     refuses for now (deadlock, full disk, read-only): the same work may be tried again. Raise
     StorageError when the database refuses for good. Other errors of the block pass through.
     """
-    deadline = min(monotonic() + seconds, _deadline.get() or float("inf"))
-    token = _deadline.set(deadline)
+    told: list[Callable[[], None]] = []
+    with _working(seconds), engine.begin() as connection:
+        connection.info[_AFTER] = told
+        yield connection
+    for tell in told:
+        tell()
+
+
+def after_commit(connection: Connection, tell: Callable[[], None]) -> None:
+    """Have ``transaction`` call ``tell`` once it is committed; not at all where it is not."""
+    connection.info.setdefault(_AFTER, []).append(tell)
+
+
+@contextmanager
+def reading(
+    engine: Engine, seconds: float = 10.0, *, before: Prelude | None = None
+) -> Iterator[Connection]:
+    """Run the block's statements, each in a transaction of its own that ends with its answer.
+
+    ``before`` precedes each of them in its transaction, in the same round trip. The deadline
+    covers all; errors are those of ``transaction``.
+    """
+    with _working(seconds), engine.connect() as connection:
+        token = driver.prelude.set(before)
+        try:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+        finally:
+            driver.prelude.reset(token)
+
+
+@contextmanager
+def _working(seconds: float) -> Iterator[None]:
+    """Let the deadline hold for what the block does at a database; raise our own errors."""
+    end = min(monotonic() + seconds, driver.deadline.get() or float("inf"))
+    token = driver.deadline.set(end)
     try:
-        with engine.begin() as connection:
-            yield connection
+        yield
     except sa_exc.TimeoutError as error:
         message = "every connection to the database is busy"
         raise StorageUnavailableError(message, hint="try again, or allow more") from error
     except (sa_exc.DBAPIError, psycopg.Error) as error:
         raise translated(error) from error
     finally:
-        _deadline.reset(token)
+        driver.deadline.reset(token)
 
 
 def translated(error: sa_exc.DBAPIError | psycopg.Error) -> StorageError:
@@ -177,6 +188,9 @@ def translated(error: sa_exc.DBAPIError | psycopg.Error) -> StorageError:
             return StorageUnreachableError(unavailable, hint="try again")
     elif broken or state[:2] in _GONE_CLASSES or state in _GONE_STATES:
         return StorageUnreachableError(unavailable, hint="try again")
+    elif state == _DISK_FULL:
+        message = f"the database's disk is full: {text}"
+        return StorageUnavailableError(message, hint="make room, and try again")
     elif state[:2] in _PASSING_CLASSES or state in _PASSING_STATES:
         return StorageUnavailableError(unavailable, hint="try again")
     message = f"the database refused: {text}"

@@ -1,9 +1,8 @@
 """A device's epochs in physical units, on one time line."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import isnan
 from typing import Any, Final
 
 import numpy as np
@@ -57,19 +56,24 @@ _CODES: Final = ", ".join(f"e.{name}" for name in NAMES)
 # whole span before it cuts off a page. So the span is read from its begin in stretches: the
 # first one holds the page where epochs are dense, and each that does not fill it is followed
 # by a wider one. A page costs a page, however long the span is.
+_OWNER: Final = "(SELECT id FROM owner)"
 _READ: Final = text(f"""
+WITH owner AS (
+  SELECT d.id FROM devices d JOIN tenants t ON t.id = d.tenant_id
+   WHERE t.name = :tenant AND d.name = :device
+)
 SELECT * FROM (
   (SELECT e.epoch_start, 'device' AS placement, e.stream, e.seq, e.in_bed, {_CODES}
      FROM epochs e
-    WHERE e.device_id = :device AND e.epoch_start >= :since AND e.epoch_start < :until
+    WHERE e.device_id = {_OWNER} AND e.epoch_start >= :since AND e.epoch_start < :until
       AND (e.epoch_start, e.stream, e.seq) > (:epoch_start, :stream, :seq)
       AND (e.stream, e.run_seq) NOT IN (
-            SELECT stream, run_seq FROM runs WHERE device_id = :device AND {SHIFTED})
+            SELECT stream, run_seq FROM runs WHERE device_id = {_OWNER} AND {SHIFTED})
     ORDER BY e.epoch_start, e.stream, e.seq LIMIT :limit)
   UNION ALL
   (SELECT e.epoch_start, e.placement, e.stream, e.seq, e.in_bed, {_CODES}
      FROM epoch_timeline e
-    WHERE e.device_id = :device AND e.epoch_start >= :since AND e.epoch_start < :until
+    WHERE e.device_id = {_OWNER} AND e.epoch_start >= :since AND e.epoch_start < :until
       AND (e.epoch_start, e.stream, e.seq) > (:epoch_start, :stream, :seq)
       AND e.placement <> 'device'
     ORDER BY e.epoch_start, e.stream, e.seq LIMIT :limit)
@@ -94,55 +98,57 @@ def read(
     *,
     limit: int = 1000,
     after: Cursor | None = None,
+    measured: bool = True,
 ) -> list[Epoch]:
     """Return up to ``limit`` epochs with since <= start < until, in order of their start.
 
-    ``after``: continue behind the epoch of that cursor. Raise NotFoundError when the tenant
-    has no such device.
+    ``after``: continue behind the epoch of that cursor. ``measured``: with their features.
+    Raise NotFoundError when the tenant has no such device.
     """
-    key = devices.get(tenant, connection, device).id
     place = after or (since, unsigned(_LOWEST), -1)
     rows: list[Row[Any]] = []
     begin, span = max(since, place[0]), _DENSE * limit
     while begin < until and len(rows) < limit:
         end = begin + min(until - begin, span)
-        rows += _between(connection, key, (begin, end), place, limit - len(rows))
+        owner = {"tenant": tenant, "device": device, "limit": limit - len(rows)}
+        rows += _between(connection, owner, (begin, end), place)
         begin, span = end, _WIDER * span
-    codes = np.array([row[-COUNT:] for row in rows], np.int16).reshape(-1, COUNT)
+    if not rows:
+        devices.get(tenant, connection, device)
+    values = _values(rows) if measured else [{}] * len(rows)
     return [
-        Epoch(
-            row.epoch_start,
-            row.placement,
-            unsigned(row.stream),
-            row.seq,
-            row.in_bed,
-            {
-                name: None if isnan(value) else value
-                for name, value in zip(NAMES, values, strict=True)
-            },
+        Epoch(start, placement, unsigned(stream), seq, in_bed, each)
+        for (start, placement, stream, seq, in_bed, *_), each in zip(
+            map(tuple, rows), values, strict=True
         )
-        for row, values in zip(rows, dequantise(codes).tolist(), strict=True)
     ]
+
+
+def _values(rows: Sequence[Row[Any]]) -> list[dict[str, float | None]]:
+    """Return the features of each row by their names."""
+    codes = np.array([row[-COUNT:] for row in rows], np.int16).reshape(-1, COUNT)
+    found = dequantise(codes)
+    known = found.astype(object)
+    known[np.isnan(found)] = None
+    return [dict(zip(NAMES, row, strict=True)) for row in known.tolist()]
 
 
 def _between(
     connection: Connection,
-    key: int,
+    owner: Mapping[str, object],
     ends: tuple[datetime, datetime],
     after: Cursor,
-    limit: int,
 ) -> Sequence[Row[Any]]:
     start, stream, seq = after
     return connection.execute(
         _READ,
         {
-            "device": key,
+            **owner,
             "since": ends[0],
             "until": ends[1],
             "epoch_start": start,
             "stream": signed(stream),
             "seq": seq,
-            "limit": limit,
         },
     ).all()
 

@@ -7,11 +7,12 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, text, update
 
 from noctis.identity import DeviceId
-from noctis.storage import disposal, void_tokens
+from noctis.storage import audit, certificates, commands, disposal, void_tokens
 from noctis.storage.drift_models import drift_reports
 from noctis.storage.erasures import Erasure
 from noctis.storage.models import accounts, erasures, streams, tenants
 from noctis.storage.models import devices as owners
+from noctis.storage.runs import unsigned
 
 __all__ = ["Subject", "finish", "is_ripe", "look_again", "step", "subjects"]
 
@@ -103,6 +104,13 @@ def finish(connection: Connection, erasure: Erasure, found: Sequence[Subject]) -
         tenant = erasure.subject or ""
         letters = connection.execute(_LETTERS, {"tenant": tenant, "device": None})
         _note(connection, erasure, {"dead_letters": letters.rowcount})
+    for name in [None] if erasure.kind == "tenant" else [str(it.device) for it in found]:
+        audit.forget(erasure.tenant_id, connection, name, erasure=erasure.id)
+    audit.record_platform(
+        connection, "erased", by="companion", erasure=erasure.id, kind=erasure.kind
+    )
+    if erasure.keep_device:
+        _order_erase(connection, keys)
     closed = func.coalesce(streams.c.closed_at, func.now())
     ownerless = {"device_id": None, "tenant_id": None, "closed_at": closed}
     connection.execute(update(streams).where(is_mine).values(ownerless))
@@ -118,13 +126,29 @@ def finish(connection: Connection, erasure: Erasure, found: Sequence[Subject]) -
     )
 
 
+def _order_erase(connection: Connection, keys: Sequence[int]) -> None:
+    """Have devices that are kept erase what they hold of the closed streams."""
+    for key in keys:
+        mine = select(streams.c.stream).where(streams.c.device_id == key)
+        newest = mine.order_by(streams.c.first_seen.desc()).limit(_STREAMS)
+        commands.order_erase(
+            connection, key, [unsigned(it) for it in connection.scalars(newest)]
+        )
+
+
+_STREAMS: Final = 8
+"""The newest of a device's: one of them is what it is at, unless it never told of that."""
+
+
 def _forget(connection: Connection, erasure: Erasure, found: Sequence[Subject]) -> None:
     """Delete devices and accounts, and the tenant where it is meant."""
     names = [str(subject.device) for subject in found]
     is_mine: ColumnElement[bool] = accounts.c.username.in_(names)
     if erasure.kind == "tenant":
         is_mine = accounts.c.tenant_id == erasure.tenant_id
-    connection.execute(delete(accounts).where(is_mine))
+    gone = delete(accounts).where(is_mine).returning(accounts.c.username)
+    usernames = list(connection.scalars(gone))
+    certificates.disown(erasure.tenant_id, connection, usernames)
     keys = [subject.id for subject in found]
     connection.execute(delete(owners).where(owners.c.id.in_(keys)))
     if erasure.kind == "tenant":

@@ -20,8 +20,9 @@ from sqlalchemy.exc import ProgrammingError
 
 from noctis.errors import ConfigurationError
 from noctis.storage import rollup_schema, views
+from noctis.storage.driver import Prelude
 
-__all__ = ["COMMON", "ROLE", "enter", "lift", "protect"]
+__all__ = ["COMMON", "ROLE", "enter", "entering", "lift", "protect"]
 
 ROLE: Final = "noctis_facade"
 SCHEMA: Final = ROLE
@@ -43,14 +44,15 @@ CREATE FUNCTION {SCHEMA}.devices() RETURNS integer[] LANGUAGE sql STABLE AS
 $$ SELECT coalesce(array_agg(id), '{{}}') FROM public.devices WHERE tenant_id = {_TENANT} $$
 """  # noqa: S608 - every part is a constant of the schema
 # The rules make costs look high where nothing is read: no workers for the reading of a page.
-_ENTER: Final = text(f"""
+_SETTINGS: Final = f"""
 SELECT set_config('noctis.tenant_id', coalesce(
-         (SELECT id::text FROM tenants WHERE name = :tenant), ''), true),
-       set_config('noctis.tenant', :tenant, true),
+         (SELECT id::text FROM tenants WHERE name = %(tenant)s), ''), true),
+       set_config('noctis.tenant', %(tenant)s, true),
        set_config('search_path', '{SCHEMA}, public', true),
        set_config('max_parallel_workers_per_gather', '0', true),
        set_config('role', '{ROLE}', true)
-""")  # noqa: S608 - every part is a constant of the schema
+"""  # noqa: S608 - every part is a constant of the schema
+_READ_ONLY: Final = f"{_SETTINGS}, set_config('transaction_read_only', 'on', true)"
 _TABLES: Final = text("""
 SELECT c.relname, array_agg(a.attname::text ORDER BY a.attnum)
   FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
@@ -75,7 +77,12 @@ def enter(connection: Connection, tenant: str) -> None:
 
     An unknown tenant, the empty name too, has no rows.
     """
-    connection.execute(_ENTER, {"tenant": tenant})
+    connection.exec_driver_sql(_SETTINGS, {"tenant": tenant})
+
+
+def entering(tenant: str) -> Prelude:
+    """Return what lets one statement, its own transaction, read one tenant's rows alone."""
+    return Prelude(_READ_ONLY, {"tenant": tenant})
 
 
 def protect(connection: Connection) -> None:

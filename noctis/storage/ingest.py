@@ -67,6 +67,8 @@ def ingest(
     moment = now or datetime.now(UTC)
     admission = admit(connection, batch, moment, kept=kept)
     stored, conflict = _store(connection, batch, admission, moment)
+    if not stored.any():
+        _await_standbys(connection)
     late = (stored > 0) & _starts_late(batch, admission, moment)
     _note_late(connection, batch, admission, (stored > 0) & batch.backlog | late, moment)
     rollup_notes.note(connection, _spans(batch, admission, late))
@@ -92,6 +94,20 @@ def _store(
         stored += np.bincount(new["frame"], minlength=size)
         conflict += np.bincount(wrong["frame"], minlength=size)
     return stored, conflict
+
+
+def _await_standbys(connection: Connection) -> None:
+    """Have the commit wait for synchronous standbys, although nothing is written.
+
+    What was found may be of a commit whose wait was cut short: then it stands here and on no
+    standby. Whatever is written now comes after it in the log.
+    """
+    connection.execute(
+        text(
+            "SELECT pg_logical_emit_message(true, 'noctis', '') "
+            "WHERE current_setting('synchronous_standby_names') <> ''"
+        )
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -9,11 +9,12 @@ from sqlalchemy.exc import DBAPIError
 
 from noctis.storage.engine import translated
 
-__all__ = ["OPERATIONS", "REPLAYS", "held"]
+__all__ = ["OPERATIONS", "REPLAYS", "STRESS", "held"]
 
 REPLAYS: Final = 1380274265
 OPERATIONS: Final = 1380274266
-"""What a lock's number counts; the two share no lock."""
+STRESS: Final = 1380274267
+"""What a lock's number counts; they share no lock."""
 
 _TRY: Final = text("SELECT pg_try_advisory_lock(:kind, :number)")
 _RELEASE: Final = text("SELECT pg_advisory_unlock_all()")

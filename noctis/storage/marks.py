@@ -27,6 +27,7 @@ __all__ = [
     "Mark",
     "StaleDevice",
     "clear",
+    "hold",
     "note_closing",
     "note_moved",
     "note_unrevised",
@@ -222,9 +223,14 @@ def of_device(connection: Connection, device_id: int) -> list[Mark]:
 
     Until the transaction ends, nobody else gets any marks of the device.
     """
-    connection.execute(_LOCK, {"device": device_id})
+    hold(connection, device_id)
     rows = connection.execute(_MARKS, {"device": device_id, "limit": DAYS_AT_ONCE})
     return [Mark(*row) for row in rows]
+
+
+def hold(connection: Connection, device_id: int) -> None:
+    """Keep a device's nights from others until the transaction ends."""
+    connection.execute(_LOCK, {"device": device_id})
 
 
 def clear(connection: Connection, device_id: int, marks: Sequence[Mark]) -> None:

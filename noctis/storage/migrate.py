@@ -4,17 +4,23 @@ from importlib.resources import files
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
 from noctis.storage.engine import translated
 
-__all__ = ["check", "downgrade", "upgrade"]
+__all__ = ["check", "downgrade", "head", "upgrade"]
 
 
 def _config(url: str) -> Config:
     config = Config(attributes={"url": url})
     config.set_main_option("script_location", str(files("migrations")).replace("%", "%%"))
     return config
+
+
+def head() -> str | None:
+    """Return the newest revision that this Noctis knows."""
+    return ScriptDirectory.from_config(_config("")).get_current_head()
 
 
 def upgrade(url: str, revision: str = "head") -> None:

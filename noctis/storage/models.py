@@ -27,6 +27,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     func,
     text,
 )
@@ -84,6 +85,7 @@ tenants: Final = Table(
     Column("name", Text, nullable=False, unique=True),
     _time("created_at", now=True),
     Column("retention_days", Integer, nullable=True),
+    Column("synthetic", Boolean, nullable=False, server_default=false()),
     CheckConstraint("name ~ '^[a-z0-9-]{1,32}$' AND name !~ '^svc-'", name="name"),
     CheckConstraint("retention_days > 0", name="retention_days"),
 )

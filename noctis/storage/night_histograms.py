@@ -16,11 +16,13 @@ from noctis.features import COUNT, NAMES
 from noctis.histograms import SIZE, NightSummary, count
 from noctis.identity import DeviceId
 from noctis.stages import COUNT as STAGES
+from noctis.storage import devices
 from noctis.storage.origins import LAST_SERVED, SERVED
+from noctis.storage.tenants import id_of
 from noctis.storage.views import SHIFTED
 from noctis.topics import shard_of
 
-__all__ = ["Waiting", "forget", "make", "read", "waiting", "waiting_of"]
+__all__ = ["Waiting", "forget", "last_evening", "make", "read", "waiting", "waiting_of"]
 
 _DTYPE: Final = np.dtype("<u2")
 
@@ -43,13 +45,13 @@ SELECT r.id AS recording_id, d.id AS device_id, t.name AS tenant, d.name AS devi
   FROM recordings r
   JOIN devices d ON d.id = r.device_id
   JOIN tenants t ON t.id = d.tenant_id
- WHERE r.state = 'closed' AND {which}
+ WHERE r.state = 'closed' AND r.kind = 'found' AND {which}
    AND NOT EXISTS (SELECT FROM night_histograms h
                     WHERE h.recording_id = r.id AND h.revision = r.revision
                       AND h.stages IS NOT NULL)
  ORDER BY r.started_at DESC, r.id
 """
-_SINCE: Final = text(_WAITING.format(which="r.started_at >= :since"))
+_SINCE: Final = text(_WAITING.format(which="r.started_at >= :since AND NOT t.synthetic"))
 _OF_TENANT: Final = text(
     _WAITING.format(
         which="t.name = :tenant AND (CAST(:device AS text) IS NULL OR d.name = :device) "
@@ -100,6 +102,11 @@ SELECT d.name AS device, r.evening, h.counts, h.stages, h.confidence,
  WHERE t.name = :tenant AND (CAST(:device AS text) IS NULL OR d.name = :device)
    AND r.evening >= :since AND r.evening < :until
  ORDER BY r.started_at DESC, d.name LIMIT :limit
+""")
+_LAST: Final = text("""
+SELECT max(evening) FROM recordings
+ WHERE tenant_id = :tenant AND (CAST(:device AS integer) IS NULL OR device_id = :device)
+   AND state <> 'withdrawn' AND deleted_at IS NULL AND kind = 'found'
 """)
 _FORGET: Final = text("""
 DELETE FROM night_histograms h USING recordings r
@@ -180,6 +187,18 @@ def read(
     keys = {"tenant": tenant, "device": device, "since": since, "until": until}
     rows = connection.execute(_READ, {**keys, "model": model, "limit": limit})
     return [_summary(row) for row in rows]
+
+
+def last_evening(tenant: str, connection: Connection, device: str | None = None) -> date | None:
+    """Return the evening of the last night found of a tenant, or of one device; None: none.
+
+    Raise NotFoundError when there is no such tenant or device.
+    """
+    keys = {"tenant": id_of(tenant, connection), "device": None}
+    if device is not None:
+        keys["device"] = devices.get(tenant, connection, device).id
+    found: date | None = connection.scalar(_LAST, keys)
+    return found
 
 
 def forget(connection: Connection, before: datetime) -> int:

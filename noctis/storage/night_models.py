@@ -13,6 +13,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -28,8 +29,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
 from noctis.figures import Figures
 from noctis.storage.models import metadata
+from noctis.vitals import Vitals
 
-__all__ = ["FIGURES", "metadata", "moved_runs", "recordings", "stale_nights"]
+__all__ = ["FIGURES", "metadata", "moved_runs", "night_news", "recordings", "stale_nights"]
 
 FIGURES: Final = tuple(field.name for field in fields(Figures))
 
@@ -66,12 +68,18 @@ recordings: Final = Table(
     Column("edits", Integer, nullable=False, server_default="0"),
     _time("deleted_at", nullable=True),
     Column("staged_by", Text, nullable=False, server_default="live"),
+    Column("kind", Text, nullable=False, server_default="found"),
+    *(Column(it.name, Float(53), nullable=True) for it in fields(Vitals)),
+    Column("declared_by", Text, nullable=True, comment="of all but what was found"),
+    CheckConstraint("kind IN ('found', 'night', 'nap', 'study')", name="kind"),
+    CheckConstraint("(kind = 'found') = (declared_by IS NULL)", name="declared"),
     CheckConstraint("state IN ('open', 'closed', 'withdrawn')", name="state"),
     CheckConstraint("staged_by IN ('live', 'night')", name="staged_by"),
     Index(
         "ix_recordings_begin",
         "device_id",
         "started_at",
+        "kind",
         unique=True,
         postgresql_where=text("state <> 'withdrawn'"),
     ),
@@ -105,4 +113,20 @@ moved_runs: Final = Table(
     _time("moved_at"),
     Column("is_seen", Boolean, nullable=False, server_default=text("false")),
     PrimaryKeyConstraint("device_id", "stream", "run_seq"),
+)
+
+night_news: Final = Table(
+    "night_news",
+    metadata,
+    Column(
+        "device_id",
+        ForeignKey("devices.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("changes", BigInteger, nullable=False, server_default="1"),
+    Column("told", BigInteger, nullable=False, server_default="0"),
+    Column("recording_id", Uuid, nullable=True, comment="that apps were told of last"),
+    Column("revision", Integer, nullable=True),
+    Index("ix_night_news_due", "device_id", postgresql_where=text("changes > told")),
 )

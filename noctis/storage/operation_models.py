@@ -36,7 +36,7 @@ operations: Final = Table(
     metadata,
     Column("number", Integer, Identity(always=True), primary_key=True),
     Column("id", Uuid, nullable=False, server_default=func.gen_random_uuid(), unique=True),
-    _owner("tenant_id", "tenants", nullable=False),
+    _owner("tenant_id", "tenants"),
     _owner("device_id", "devices"),
     _owner("replay_id", "replays"),
     Column("kind", Text, nullable=False),
@@ -51,7 +51,8 @@ operations: Final = Table(
     _time("started_at"),
     _time("cancelled_at"),
     _time("finished_at"),
-    CheckConstraint("kind IN ('replay', 'evaluation', 'experiment')", name="kind"),
+    CheckConstraint("kind IN ('replay', 'evaluation', 'experiment', 'stress')", name="kind"),
+    CheckConstraint("(tenant_id IS NULL) = (kind = 'stress')", name="owner"),
     Index("ix_operations_tenant", "tenant_id", "number"),
     Index(
         "ix_operations_open",

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, text
 
 from noctis.storage import locks
-from noctis.storage.operations import Kind
+from noctis.storage.operations import WorkKind
 
 __all__ = [
     "MOST_ATTEMPTS",
@@ -37,10 +37,10 @@ SELECT number FROM operations
 """)
 _TAKE: Final = text("""
 UPDATE operations o SET attempts = attempts + 1, started_at = coalesce(started_at, now())
-  FROM tenants t
- WHERE t.id = o.tenant_id AND o.number = :number
+ WHERE o.number = :number
    AND o.finished_at IS NULL AND o.cancelled_at IS NULL
-RETURNING o.number, t.name, o.kind, o.request, o.replay_id, o.attempts
+RETURNING o.number, coalesce((SELECT name FROM tenants WHERE id = o.tenant_id), ''),
+          o.kind, o.request, o.replay_id, o.attempts
 """)
 _RELEASE: Final = text("""
 UPDATE operations SET attempts = attempts - 1 WHERE number = :number AND attempts > 0
@@ -61,11 +61,14 @@ UPDATE operations SET finished_at = now(), result = CAST(:result AS jsonb), erro
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """An operation to be done for a tenant; ``attempts``: this one included."""
+    """An operation to be done for a tenant; ``attempts``: this one included.
+
+    The platform's own, a load (``noctis.storage.stress``), has an empty tenant.
+    """
 
     number: int
     tenant: str
-    kind: Kind
+    kind: WorkKind
     request: dict[str, Any]
     replay_id: int | None
     attempts: int

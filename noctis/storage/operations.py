@@ -17,8 +17,10 @@ __all__ = [
     "Kind",
     "Operation",
     "State",
+    "WorkKind",
     "add",
     "cancel",
+    "columns",
     "get",
     "list_of",
     "open_count",
@@ -27,15 +29,23 @@ __all__ = [
 
 Kind = Literal["replay", "evaluation", "experiment"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+WorkKind = Kind | Literal["stress"]
+"""A load is the platform's own: no tenant orders one or sees it."""
 State = Literal["queued", "running", "cancelling", "cancelled", "failed", "done"]
 
-_SELECT: Final = f"""
-SELECT o.number, o.id, o.kind, o.request, o.requested_by, o.replay_id, o.done, o.total,
+
+def columns() -> str:
+    """Return what is selected of ``operations o`` for an Operation, in its fields' order."""
+    return f"""o.number, o.id, o.kind, o.request, o.requested_by, o.replay_id, o.done, o.total,
        o.result, o.error, o.created_at, o.started_at, o.cancelled_at, o.finished_at,
        EXISTS (SELECT FROM pg_locks l
                 WHERE l.locktype = 'advisory' AND l.classid = {locks.OPERATIONS}
                   AND l.objid = o.number AND l.database = (SELECT oid FROM pg_database
-                                     WHERE datname = current_database())) AS is_held
+                                     WHERE datname = current_database())) AS is_held"""  # noqa: S608 - a constant
+
+
+_SELECT: Final = f"""
+SELECT {columns()}
   FROM operations o JOIN tenants t ON t.id = o.tenant_id
  WHERE t.name = :tenant
 """  # noqa: S608 - a constant
@@ -77,7 +87,7 @@ class Operation:
 
     number: int
     id: UUID
-    kind: Kind
+    kind: WorkKind
     request: dict[str, Any]
     requested_by: str
     replay_id: int | None

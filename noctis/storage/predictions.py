@@ -14,6 +14,8 @@ from sqlalchemy.dialects.postgresql import insert
 from noctis.epoch import EPOCH_SECONDS
 from noctis.stages import Stage
 from noctis.storage import devices
+from noctis.storage.arrays import array
+from noctis.storage.epochs import Epoch
 from noctis.storage.errors import NotFoundError
 from noctis.storage.marks import UPSERT
 from noctis.storage.models import models
@@ -32,6 +34,7 @@ __all__ = [
     "context",
     "known_model",
     "model_id",
+    "of",
     "read",
     "store",
     "unsettled",
@@ -117,6 +120,19 @@ SELECT DISTINCT ON (t.epoch_start, t.stream, t.seq)
             ELSE m.name || '@' || m.version = :model END
  ORDER BY t.epoch_start, t.stream, t.seq, p.{LAST_SERVED.replace(", ", ", p.")}
 """)  # noqa: S608 - every part is a constant of the schema
+_OF: Final = text(f"""
+SELECT DISTINCT ON (k.place)
+       p.epoch_start, p.stream, p.seq, p.stage, p.p_wake, p.p_light, p.p_deep, p.p_rem,
+       m.name || '@' || m.version AS model, k.place
+  FROM unnest(CAST(:stream AS bigint[]), CAST(:seq AS bigint[])) WITH ORDINALITY
+       AS k (stream, seq, place)
+  JOIN predictions p ON p.stream = k.stream AND p.seq = k.seq AND p.device_id = (
+         SELECT d.id FROM devices d JOIN tenants t ON t.id = d.tenant_id
+          WHERE t.name = :tenant AND d.name = :device)
+  JOIN models m ON m.id = p.model_id
+ WHERE p.{SERVED}
+ ORDER BY k.place, p.{LAST_SERVED.replace(", ", ", p.")}
+""")  # noqa: S608 - every part is a constant of the schema
 
 
 def model_id(connection: Connection, name: str, version: str) -> int:
@@ -193,16 +209,33 @@ def read(
     rows = connection.execute(
         _READ, {"device": key, "since": since, "until": until, "model": model}
     )
-    return [_staged(row) for row in rows]
+    return [_staged(row) for row in rows.all()]
 
 
-def _staged(row: Row[Any]) -> Staged:
-    known = row.p_wake is not None
+def of(tenant: str, connection: Connection, device: str, page: Sequence[Epoch]) -> list[Staged]:
+    """Return the served stages of a device's epochs, in the order of ``page``.
+
+    Epochs that are not judged yet are left out.
+    """
+    rows = connection.execute(
+        _OF,
+        {
+            "tenant": tenant,
+            "device": device,
+            "stream": array([signed(each.stream) for each in page], "bigint"),
+            "seq": array([each.seq for each in page], "bigint"),
+        },
+    )
+    return [_staged(row, page[row.place - 1].epoch_start) for row in rows.all()]
+
+
+def _staged(row: Row[Any], start: datetime | None = None) -> Staged:
+    epoch_start, stream, seq, stage, wake, light, deep, rem, model, *_ = tuple(row)
     return Staged(
-        row.epoch_start,
-        unsigned(row.stream),
-        row.seq,
-        None if row.stage is None else Stage(row.stage),
-        (row.p_wake, row.p_light, row.p_deep, row.p_rem) if known else None,
-        row.model,
+        start or epoch_start,
+        unsigned(stream),
+        seq,
+        None if stage is None else Stage(stage),
+        None if wake is None else (wake, light, deep, rem),
+        model,
     )

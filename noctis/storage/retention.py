@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from noctis.epoch import EPOCH_SECONDS
 from noctis.identity import DeviceId
-from noctis.storage import disposal
+from noctis.storage import disposal, night_news
 from noctis.storage.timescale import Edition, edition
 from noctis.topics import shard_of
 
@@ -72,6 +72,12 @@ _LABELS: Final = text("""
 DELETE FROM reference_stages WHERE ctid = ANY(ARRAY(
   SELECT ctid FROM reference_stages
    WHERE device_id = :device AND start < :before LIMIT :limit))
+""")
+# What was told of it goes with it; one that is open stays.
+_ALERTS: Final = text("""
+DELETE FROM alerts WHERE ctid = ANY(ARRAY(
+  SELECT ctid FROM alerts
+   WHERE device_id = :device AND cleared_at < :before LIMIT :limit))
 """)
 _LETTERS: Final = text("""
 DELETE FROM dead_letters WHERE tenant = :tenant AND device = :name AND last_seen < :before
@@ -146,10 +152,13 @@ def step(connection: Connection, due: Due, *, limit: int = disposal.AT_ONCE) -> 
         "recordings": _RECORDINGS,
         "reference_stages": _LABELS,
         "dead_letters": _LETTERS,
+        "alerts": _ALERTS,
         "runs": _RUNS,
     }
     for table, statement in statements.items():
         gone[table] = connection.execute(statement, keys).rowcount
+    if gone["recordings"]:
+        night_news.note(connection, due.device_id)  # a broker keeps the last one as well
     gone["epochs_hourly"] = disposal.rollups(connection, due.device_id, due.before)
     return {table: count for table, count in gone.items() if count}
 

@@ -18,12 +18,14 @@ class Tenant:
     """A tenant; ``id`` is its surrogate key.
 
     ``retention_days``: how long its epochs stay, None: as long as the platform says.
+    ``synthetic``: it is made up for a load (``noctis.storage.stress``).
     """
 
     id: int
     name: str
     created_at: datetime
     retention_days: int | None
+    synthetic: bool = False
 
 
 def add(connection: Connection, name: str) -> Tenant:

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from noctis.storage.tenants import id_of
 from noctis.storage.user_models import void_tokens
 
-__all__ = ["KEPT", "ban", "digest", "disown", "list_all"]
+__all__ = ["KEPT", "ban", "digest", "disown", "forget", "list_all"]
 
 NOBODY: Final = 0  # no tenant has this key
 
@@ -30,7 +30,6 @@ def digest(subject: str) -> bytes:
 def ban(tenant: str, connection: Connection, subject: str) -> None:
     """Declare void what ``subject`` was issued until now."""
     now = func.clock_timestamp()
-    connection.execute(delete(void_tokens).where(void_tokens.c.since < now - KEPT))
     connection.execute(
         insert(void_tokens)
         .values(tenant_id=id_of(tenant, connection), subject=digest(subject), since=now)
@@ -39,6 +38,12 @@ def ban(tenant: str, connection: Connection, subject: str) -> None:
             set_={"since": func.greatest(void_tokens.c.since, now)},
         )
     )
+
+
+def forget(connection: Connection) -> int:
+    """Delete the notes on tokens that have all expired; return how many."""
+    over = void_tokens.c.since < func.clock_timestamp() - KEPT
+    return connection.execute(delete(void_tokens).where(over)).rowcount
 
 
 def disown(tenant_id: int, connection: Connection) -> None:
