@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +10,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from broker.config import Listener, Tls, render_config
-from broker.server import MosquittoServer
+from broker.server import REVOKED, MosquittoServer
 from broker.service import BrokerService
 from noctis import faults
 from noctis import settings as settings_module
@@ -29,25 +30,48 @@ class BrokerSettings(BaseSettings):
         env_prefix="NOCTIS_BROKER_", env_file=".env", extra="ignore"
     )
 
-    listen: str = Field("", description="address:port for devices and apps; empty: none")
-    certificate: Path | None = Field(None, description="of the listener's TLS")
+    listen: str = Field("", description="address:port of TLS with passwords; empty: none")
+    listen_devices: str = Field("", description="address:port for devices with certificates")
+    certificate: Path | None = Field(None, description="of both listeners' TLS")
     key: Path | None = Field(None, description="of that certificate")
-    client_ca: Path | None = Field(None, description="devices show a certificate of this CA")
+    client_ca: Path | None = Field(None, description="the CA of the devices' certificates")
+    revoked: Path | None = Field(None, description="its first list of revoked certificates")
     loopback_port: int = Field(LOOPBACK_PORT, ge=1, le=65535)
 
 
 def listeners(settings: BrokerSettings) -> tuple[Listener, ...]:
-    """Return the listener for devices and apps, if there is one."""
-    if not settings.listen:
-        return ()
-    address, _, port = settings.listen.rpartition(":")
-    if not address or not port.isdecimal():
-        message = f"NOCTIS_BROKER_LISTEN={settings.listen!r} is no address and port"
-        raise ConfigurationError(message, hint="write it as 0.0.0.0:8883")
+    """Return the listeners for apps and devices, as many as there are to be."""
+    found = []
+    if settings.listen:
+        tls = _tls(settings, "LISTEN")
+        found.append(_listener("LISTEN", settings.listen, tls))
+    if settings.listen_devices:
+        tls = _tls(settings, "LISTEN_DEVICES")
+        if settings.client_ca is None or settings.revoked is None:
+            message = "NOCTIS_BROKER_LISTEN_DEVICES needs the CA and its list of the revoked"
+            hint = "set NOCTIS_BROKER_CLIENT_CA and NOCTIS_BROKER_REVOKED"
+            raise ConfigurationError(message, hint=hint)
+        mutual = replace(tls, authority=settings.client_ca, revoked=settings.revoked)
+        found.append(_listener("LISTEN_DEVICES", settings.listen_devices, mutual))
+    return tuple(found)
+
+
+def _tls(settings: BrokerSettings, name: str) -> Tls:
     if settings.certificate is None or settings.key is None:
-        return (Listener(int(port), address),)
-    tls = Tls(settings.certificate, settings.key, settings.client_ca)
-    return (Listener(int(port), address, tls),)
+        message = (
+            f"NOCTIS_BROKER_{name} has no TLS: passwords must not cross a network in clear"
+        )
+        hint = "set NOCTIS_BROKER_CERTIFICATE and NOCTIS_BROKER_KEY"
+        raise ConfigurationError(message, hint=hint)
+    return Tls(settings.certificate, settings.key)
+
+
+def _listener(name: str, place: str, tls: Tls) -> Listener:
+    address, _, port = place.rpartition(":")
+    if not address or not port.isdecimal():
+        message = f"NOCTIS_BROKER_{name}={place!r} is no address and port"
+        raise ConfigurationError(message, hint="write it as 0.0.0.0:8883")
+    return Listener(int(port), address, tls)
 
 
 def main() -> int:
@@ -78,6 +102,7 @@ def _config(settings: Settings, own: BrokerSettings) -> str:
         passwords=folder / "accounts",
         acl=folder / "acl",
         persistence=folder,
+        revoked=folder / REVOKED,
     )
 
 
@@ -89,7 +114,7 @@ def _serve(settings: Settings, port: int, extra: tuple[Listener, ...]) -> int:
         name="broker", work=(broker.run,), ready=lambda: broker.ready, drain=broker.drain
     )
     try:
-        return serve(service, metrics_port=settings.metrics_port)
+        return serve(service, settings)
     finally:
         server.stop()
         database.close()

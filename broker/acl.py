@@ -11,9 +11,12 @@ from typing import Final, Protocol
 
 from noctis.errors import ConfigurationError, IdentityError
 from noctis.identity import SERVICE_PREFIX, DeviceId, app_username, check_name
-from noctis.topics import ROOT
+from noctis.topics import ROOT, of_all_devices
 
-__all__ = ["Account", "render_acl", "render_passwords", "rights"]
+__all__ = ["MONITOR", "Account", "render_acl", "render_passwords", "rights"]
+
+MONITOR: Final = "svc-monitor-0"
+"""Who reads what the broker tells of itself; an account of its own process, in no table."""
 
 _HASH: Final = re.compile(r"\$7\$[1-9][0-9]{0,8}\$[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+")
 
@@ -37,6 +40,9 @@ _RIGHTS: Final = {
     "companion": (
         f"read {ROOT}/up/+/+/+/status",
         f"read {ROOT}/up/+/+/+/result",
+        f"read {ROOT}/up/+/+/+/ota",
+        f"read {ROOT}/up/+/+/+/config",
+        f"read {ROOT}/up/+/+/+/log",
         f"write {ROOT}/down/+/+/command",
         # Retained messages of an erased device are cleared by empty ones.
         f"write {ROOT}/up/+/+/+/status",
@@ -48,14 +54,14 @@ _RIGHTS: Final = {
         f"write {ROOT}/app/+/+/alert",
         f"write {ROOT}/app/+/status",
         "write homeassistant/device/+/+/config",
+        f"write {ROOT}/service/+/status",
+        # It hears what is retained, and sends again what a broker has lost.
+        *(f"read {it}" for it in of_all_devices()),
+        f"read {ROOT}/app/+/status",
+        f"read {ROOT}/service/+/status",
     ),
-    "api": (
-        f"read {ROOT}/app/#",
-        f"read {ROOT}/up/+/+/+/result",
-        f"write {ROOT}/down/+/+/config",
-        f"write {ROOT}/down/+/+/command",
-        f"write {ROOT}/down/+/+/ota",
-    ),
+    "api": (f"read {ROOT}/app/+/+/stage",),
+    "monitor": ("read $SYS/broker/#",),
     "probe": (f"read {ROOT}/probe/#", f"write {ROOT}/probe/#"),
 }
 """What each kind of service connection ``svc-<kind>-<n>`` needs, and nothing more."""
@@ -101,13 +107,17 @@ def render_passwords(accounts: Iterable[Account]) -> str:
     return "".join(sorted(lines))
 
 
-def render_acl(accounts: Iterable[Account]) -> str:
+def render_acl(accounts: Iterable[Account], denied: Iterable[str] = ()) -> str:
     """Return Mosquitto's ACL file: the devices' patterns, then each other account's topics.
 
-    A service of an unknown kind or without a number gets no topics. Raises ConfigurationError
+    ``denied`` are users that may do nothing, although their certificates are still valid. A
+    service of an unknown kind or without a number gets no topics. Raises ConfigurationError
     for a user name that is no device, app or service.
     """
     blocks = ["\n".join(_PATTERNS)]
+    for username in sorted(denied):
+        _topics(username)
+        blocks.append(f"user {username}\ntopic deny #")
     for username in sorted(account.username for account in accounts):
         topics = _topics(username)
         if topics:
@@ -138,4 +148,8 @@ def _topics(username: str) -> tuple[str, ...]:
 def _app_topics(username: str) -> tuple[str, ...]:
     app, _, tenant = username.partition("@")
     app_username(app, tenant)
-    return (f"read {ROOT}/app/{tenant}/#", f"read homeassistant/+/{tenant}/+/config")
+    return (
+        f"read {ROOT}/app/{tenant}/#",
+        f"read {ROOT}/service/+/status",
+        f"read homeassistant/+/{tenant}/+/config",
+    )

@@ -23,6 +23,7 @@ from broker.rabbitmq import permits
 from noctis import faults
 from noctis import settings as settings_module
 from noctis.errors import ConfigurationError, NoctisError, ProcessError, StorageError
+from noctis.steering import Steering
 from noctis.storage import accounts
 from noctis.storage.database import Database
 from noctis.storage.passwords import verify
@@ -146,10 +147,12 @@ def main() -> int:
         sys.stderr.write(f"authority: {error}\n")
         return 1
     try:
-        run(
-            Service("authority", (authority.run,), lambda: authority.ready, _nothing),
-            metrics_port=settings.metrics_port,
-        )
+        with Steering(settings, "authority"):
+            run(
+                Service("authority", (authority.run,), lambda: authority.ready, _nothing),
+                metrics_port=settings.metrics_port,
+                metrics_host=settings.metrics_host,
+            )
     finally:
         desk.close()
         database.close()

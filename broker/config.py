@@ -28,11 +28,15 @@ log_timestamp_format %Y-%m-%dT%H:%M:%S
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Files of a TLS listener; with ``authority`` a client's certificate names its user."""
+    """Files of a TLS listener; with ``authority`` a client's certificate names its user.
+
+    ``revoked`` is that authority's list to begin with; the broker's folder has later ones.
+    """
 
     certificate: Path
     key: Path
     authority: Path | None = None
+    revoked: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +68,14 @@ def render_config(
     passwords: Path,
     acl: Path,
     persistence: Path | None,
+    revoked: Path | None = None,
     limits: Limits | None = None,
 ) -> str:
     """Return mosquitto.conf; ``persistence`` is the folder of its database, None for none.
 
-    Raises ConfigurationError for a listener that would send passwords in the clear.
+    ``revoked`` is the list of revoked certificates, for listeners that ask for certificates.
+    Raises ConfigurationError for a listener that would send passwords in the clear, or that
+    would let revoked certificates in.
     """
     limits = limits or Limits()
     parts = [
@@ -80,7 +87,7 @@ def render_config(
         f"max_queued_bytes {limits.queued_bytes}\n",
         f"max_packet_size {limits.packet_bytes}\n",
         _render_persistence(persistence),
-        *(_render_listener(listener) for listener in listeners),
+        *(_render_listener(listener, revoked) for listener in listeners),
     ]
     return "".join(parts)
 
@@ -98,7 +105,7 @@ def _render_persistence(folder: Path | None) -> str:
     )
 
 
-def _render_listener(listener: Listener) -> str:
+def _render_listener(listener: Listener, revoked: Path | None) -> str:
     """Return a listener's lines.
 
     An option of listeners that stands before the first of them opens one more, on port 1883
@@ -110,18 +117,25 @@ def _render_listener(listener: Listener) -> str:
         "use_username_as_clientid true",
     ]
     if listener.tls is not None:
-        lines += [
-            f"certfile {listener.tls.certificate}",
-            f"keyfile {listener.tls.key}",
-            "tls_version tlsv1.2",
-        ]
-        if listener.tls.authority is not None:
-            lines += [
-                f"cafile {listener.tls.authority}",
-                "require_certificate true",
-                "use_identity_as_username true",
-            ]
+        lines += _render_tls(listener.tls, revoked)
     elif not (listener.address == "localhost" or listener.address.startswith("127.")):
         message = f"listener {listener.address}:{listener.port} has no TLS"
         raise ConfigurationError(message, hint="passwords must not cross a network in clear")
     return "\n".join(lines) + "\n"
+
+
+def _render_tls(tls: Tls, revoked: Path | None) -> list[str]:
+    lines = [f"certfile {tls.certificate}", f"keyfile {tls.key}", "tls_version tlsv1.2"]
+    if tls.authority is None:
+        return lines
+    if revoked is None:
+        message = "a listener that asks for certificates has no list of the revoked ones"
+        raise ConfigurationError(message, hint="noctis ca init writes a first one")
+    return [
+        *lines,
+        f"cafile {tls.authority}",
+        f"crlfile {revoked}",
+        "# The certificate alone says who a client is; no password is asked for here.",
+        "require_certificate true",
+        "use_identity_as_username true",
+    ]

@@ -12,17 +12,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from broker.acl import Account, render_acl, render_passwords
+from broker.acl import MONITOR, Account, render_acl, render_passwords
 from broker.config import Limits, Listener, render_config
+from broker.evictions import Guest, newly_revoked
 from noctis.childproc import Child, child_user, end_leftover, reachable_folder
 from noctis.errors import ProcessError
+from noctis.revocation_lists import listed
+from noctis.storage.revocations import NONE, Revocations
 
-__all__ = ["MosquittoServer"]
+__all__ = ["REVOKED", "MosquittoServer"]
 
 _CONNECT: Final = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x0a\x00\x00"
 """A nameless MQTT 3.1.1 client; its refusal is the proof that a broker answers."""
 
 _CONNACK: Final = 0x20
+REVOKED: Final = "revoked.crl"
 _POLL_S: Final = 0.02
 
 
@@ -48,7 +52,9 @@ class MosquittoServer:
         self._persistence = persistence
         self._limits = limits
         self._extra_listeners = tuple(extra_listeners)
+        self._revocations = NONE
         self._child: Child | None = None
+        self.monitor = Guest(MONITOR)
 
     def __enter__(self) -> Self:
         return self
@@ -81,21 +87,54 @@ class MosquittoServer:
         """Whether accounts of an earlier start are there."""
         return (self.folder / "accounts").exists() and (self.folder / "acl").exists()
 
+    @property
+    def certificates(self) -> Sequence[tuple[str, Path]]:
+        """What the broker and its devices are trusted by: ``server``, ``ca``, ``revoked``."""
+        tls = [it.tls for it in self._extra_listeners if it.tls is not None]
+        found = [("server", it.certificate) for it in tls]
+        found += [("ca", it.authority) for it in tls if it.authority is not None]
+        return [*dict.fromkeys(found), *([("revoked", self.folder / REVOKED)] if tls else [])]
+
+    @property
+    def renewals(self) -> tuple[int, ...]:
+        """When the files of certificates and keys last changed; another value: reload them."""
+        listeners = [it.tls for it in self._extra_listeners if it.tls is not None]
+        paths = [path for tls in listeners for path in (tls.certificate, tls.key)]
+        return tuple(path.stat().st_mtime_ns for path in paths if path.exists())
+
     def tail(self) -> str:
         """Return the last lines of the broker's log."""
         return "" if self._child is None else self._child.tail()
 
+    def install(self, name: str, text: str) -> Path:
+        """Write a file that the broker's user alone can read into its folder."""
+        self._write(name, text)
+        return self.folder / name
+
+    def listen(self, *listeners: Listener) -> None:
+        """Open more listeners from the next start on."""
+        self._extra_listeners += listeners
+
     def start(
-        self, port: int, accounts: Sequence[Account] | None, *, within_s: float = 10.0
+        self,
+        port: int,
+        accounts: Sequence[Account] | None,
+        revocations: Revocations = NONE,
+        *,
+        within_s: float = 10.0,
     ) -> None:
         """Write config and accounts and start Mosquitto on loopback; return when it answers.
 
-        Without ``accounts`` those of the last start hold.
+        Without ``accounts`` those of the last start hold, and what was revoked then.
         """
         self.stop()
         self.port = port
+        self._begin_list()
         if accounts is not None:
-            self._write_accounts(accounts)
+            self._write_accounts(accounts, revocations)
+        else:
+            self._admit_monitor()
+        self._revocations = revocations
         self._write(
             "mosquitto.conf",
             render_config(
@@ -103,6 +142,7 @@ class MosquittoServer:
                 passwords=self.folder / "accounts",
                 acl=self.folder / "acl",
                 persistence=self.folder if self._persistence else None,
+                revoked=self.folder / REVOKED,
                 limits=self._limits,
             ),
         )
@@ -113,15 +153,30 @@ class MosquittoServer:
         self.stop()
         self._launch(within_s)
 
-    def reload(self, accounts: Sequence[Account], *, within_s: float = 10.0) -> None:
+    def reload(
+        self,
+        accounts: Sequence[Account],
+        revocations: Revocations = NONE,
+        *,
+        within_s: float = 10.0,
+    ) -> None:
         """Replace the accounts while the broker runs; return when they are in force.
 
-        Connected clients stay, but for those whose account is gone or has another password.
+        Connected clients stay, but for those whose account is gone or has another password,
+        or whose certificate is revoked.
         """
-        child = self._running()
-        self._write_accounts(accounts)
-        child.send(signal.SIGHUP)
-        self._wait_until_it_answers(within_s)
+        asks = any(it.tls and it.tls.authority for it in self._extra_listeners)
+        gone = newly_revoked(self._revocations, revocations) if asks else frozenset()
+        guests = [Guest(username) for username in sorted(gone)]
+        others = [it for it in accounts if it.username not in gone]
+        try:
+            self._reload([*others, *guests], revocations, within_s)
+            for guest in guests:
+                guest.end_session(self.port, within_s=within_s)
+        finally:
+            if guests:
+                self._reload(accounts, revocations, within_s)
+        self._revocations = revocations
 
     def stop(self, *, within_s: float = 10.0) -> None:
         """End the broker, if it runs; it saves its sessions."""
@@ -170,10 +225,35 @@ class MosquittoServer:
         message = f"mosquitto ended at once with code {child.exit_code}"
         raise ProcessError(message, hint=f"its log ends: {child.tail()}")
 
-    def _write_accounts(self, accounts: Sequence[Account]) -> None:
-        passwords, acl = render_passwords(accounts), render_acl(accounts)
+    def _reload(
+        self, accounts: Sequence[Account], revocations: Revocations, within_s: float
+    ) -> None:
+        child = self._running()
+        self._write_accounts(accounts, revocations)
+        child.send(signal.SIGHUP)
+        self._wait_until_it_answers(within_s)
+
+    def _write_accounts(self, accounts: Sequence[Account], revocations: Revocations) -> None:
+        known = [*accounts, self.monitor]
+        passwords, acl = render_passwords(known), render_acl(known, revocations.denied)
+        if revocations.pem:
+            listed(revocations.pem)  # with a broken one Mosquitto would let everybody in
+            self._write(REVOKED, revocations.pem)
         self._write("accounts", passwords)
         self._write("acl", acl)
+
+    def _admit_monitor(self) -> None:
+        """Give whom monitors ask for today's password among the accounts of the last start."""
+        lines = (self.folder / "accounts").read_text("utf-8").splitlines(keepends=True)
+        others = [it for it in lines if not it.startswith(f"{MONITOR}:")]
+        self._write("accounts", "".join([*others, render_passwords([self.monitor])]))
+
+    def _begin_list(self) -> None:
+        """Put the first list of revoked certificates where there is none yet."""
+        firsts = (it.tls.revoked for it in self._extra_listeners if it.tls)
+        first = next((path for path in firsts if path is not None), None)
+        if first is not None and not (self.folder / REVOKED).exists():
+            self._write(REVOKED, first.read_text("ascii"))
 
     def _write(self, name: str, text: str) -> None:
         """Replace a file in one step; only the broker's user (and root) can read it."""
