@@ -8,7 +8,7 @@ from drift.reference import Reference
 from drift.report import LOOKBACK_DAYS, WINDOW_DAYS, Report, compare
 from noctis.errors import ConfigurationError
 from noctis.histograms import NightSummary
-from noctis.storage import night_histograms, recordings
+from noctis.storage import night_histograms
 from noctis.storage.drift_acknowledgements import Acknowledgement
 from noctis.storage.engine import Connection
 
@@ -31,7 +31,7 @@ def window(
 
     Raises NotFoundError for an unknown device, ConfigurationError where nothing lies between.
     """
-    last = recordings.last_evening(tenant, connection, device)
+    last = night_histograms.last_evening(tenant, connection, device)
     if until is None:
         until = (last or date.today()) + _DAY  # noqa: DTZ011 - a date
     if since is not None and since >= until:

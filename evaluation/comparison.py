@@ -21,6 +21,7 @@ from inference.context import Rows, night_sessions
 from inference.model import Model
 from inference.night import NightModel, codes_of
 from inference.stage import is_stageable
+from inference.trails import Trails
 from noctis.errors import ModelError
 from registry.manifest import MANIFEST, Manifest, Night, digest_of, read_manifest
 
@@ -173,10 +174,16 @@ def latency_ratio(
 
 
 def _question(model: Model | NightModel, rows: Rows, at: int) -> Callable[[], object]:
-    """Return what asks a model for an epoch, or for the night that it is in."""
+    """Return what asks a model for an epoch, or for the night that it is in.
+
+    As live, the model was asked for the epoch before.
+    """
     if isinstance(model, NightModel):
         return partial(model.predict, codes_of(rows)[1])
-    return partial(model.predict, night_sessions(rows, [at]))
+    before, now = night_sessions(rows, [max(at - 1, 0), at])
+    trails = Trails(most=1)
+    model.predict([before], trails)
+    return partial(model.predict, [now], trails)
 
 
 def read_report(path: Path) -> Report:

@@ -17,6 +17,7 @@ from inference.context import Context, Moment, Rows
 from inference.model import Model
 from inference.night import NightModel, Staging, stage_whole_night
 from inference.stage import is_stageable, judge
+from inference.trails import Trails
 from noctis.epoch import EPOCH_SECONDS
 
 __all__ = ["Staging", "by_subject", "stage_night", "stage_nights"]
@@ -33,13 +34,13 @@ def stage_night(model: Model | NightModel, rows: Rows) -> Staging:
     if isinstance(model, NightModel):
         return stage_whole_night(model, rows)
     staging = Staging.blank(len(rows))
-    context = Context()
+    context, trails = Context(), Trails(most=1)
     for begin in range(0, len(rows), BATCH):
         questions = []
         for seq, row in enumerate(rows[begin : begin + BATCH], begin):
             context.push(Moment(seq, seq * float(EPOCH_SECONDS)), row)
             questions.append(context.session() if is_stageable(row) else None)
-        for at, judged in enumerate(judge(model, questions), begin):
+        for at, judged in enumerate(judge(model, questions, trails), begin):
             if judged.stage is not None and judged.probabilities is not None:
                 staging.stages[at] = judged.stage
                 staging.probabilities[at] = judged.probabilities

@@ -25,7 +25,12 @@ def main() -> int:
     except NoctisError as error:
         sys.stderr.write(f"inference: {error}\n")
         return 2
-    configure_logging("inference", form=settings.log_format, level=settings.log_level)
+    configure_logging(
+        "inference",
+        form=settings.log_format,
+        level=settings.log_level,
+        traced=settings.trace,
+    )
     sys.setswitchinterval(SWITCH_S)
     try:
         return _serve(settings)
@@ -35,7 +40,7 @@ def main() -> int:
 
 
 def _serve(settings: Settings) -> int:
-    serving = active(settings)
+    serving = active(settings, service="inference")
     database = Database(settings, application="noctis-inference", connections=CONNECTIONS)
     worker = Worker(
         link_of(settings),
@@ -50,10 +55,11 @@ def _serve(settings: Settings) -> int:
         work=(worker.run,),
         ready=lambda: worker.ready,
         drain=worker.drain,
+        why=lambda: worker.trouble,
         degraded=lambda: str(serving.refusal) if serving.refusal else None,
     )
     try:
-        return serve(service, metrics_port=settings.metrics_port)
+        return serve(service, settings)
     finally:
         database.close()
 

@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from inference.features import COUNT as FEATURE_COUNT
 from inference.features import NAMES as FEATURE_NAMES
 from inference.features import features
-from inference.graph import Graph
+from inference.graph import RETRAIN, Graph
 from inference.night_tracks import NAMES as NIGHT_NAMES
+from inference.scaling import Scaling
 from inference.tracks import COUNT as TRACK_COUNT
 from inference.tracks import NAMES as TRACK_NAMES
 from inference.tracks import WINDOW, tracks
+from inference.trails import Trails
+from noctis.errors import ModelError
 from registry.manifest import Manifest, Part, Recipe
 
 __all__ = [
@@ -39,10 +42,15 @@ LEAST: Final = 1e-7  # what a part holds for impossible is no more than very unl
 
 
 class Batch:
-    """Sessions to be staged together; each as ``inference.context.session_of`` returns it."""
+    """Sessions to be staged together; each as ``inference.context.session_of`` returns it.
 
-    def __init__(self, sessions: Sessions) -> None:
+    ``trails``: tracks that were made before; they spare time and change nothing.
+    """
+
+    def __init__(self, sessions: Sessions, trails: Trails | None = None) -> None:
         self._sessions = sessions
+        self._trails = trails
+        self._windows: dict[Scaling | None, NDArray[np.float32]] = {}
 
     @cached_property
     def features(self) -> NDArray[np.float32]:
@@ -52,12 +60,18 @@ class Batch:
             row[:] = features(session)
         return table
 
-    @cached_property
-    def tracks(self) -> NDArray[np.float32]:
-        """Each session's last tracks, shape (n, WINDOW, TRACK_COUNT)."""
-        windows = np.empty((len(self._sessions), WINDOW, TRACK_COUNT), np.float32)
-        for window, session in zip(windows, self._sessions, strict=True):
-            window[:] = tracks(session)
+    def windows(self, scaling: Scaling | None) -> NDArray[np.float32]:
+        """Return each session's last tracks, scaled, shape (n, WINDOW, TRACK_COUNT)."""
+        windows = self._windows.get(scaling)
+        if windows is None:
+            windows = np.empty((len(self._sessions), WINDOW, TRACK_COUNT), np.float32)
+            for window, session in zip(windows, self._sessions, strict=True):
+                if self._trails is not None:
+                    self._trails.read(session, scaling, window)
+                else:
+                    made = tracks(session)
+                    window[:] = made if scaling is None else scaling(made)
+            self._windows[scaling] = windows
         return windows
 
 
@@ -81,14 +95,22 @@ class Trees:
 
 
 class Net:
-    """A causal net on the tracks of the session's last epochs."""
+    """A causal net on the tracks of the session's last epochs.
+
+    Its graph takes them scaled as its metadata say, and as they are where those are silent.
+    """
 
     def __init__(self, artefact: bytes, *, where: str) -> None:
         self._graph = Graph(artefact, (WINDOW, TRACK_COUNT), where=where)
+        try:
+            self._scaling = Scaling.within(self._graph.metadata)
+        except ValueError as error:
+            message = f"{where} scales its inputs in a way that cannot be read"
+            raise ModelError(message, hint=RETRAIN) from error
 
     def probabilities(self, batch: Batch) -> Probabilities:
         """See Architecture."""
-        return self._graph(batch.tracks)
+        return self._graph(batch.windows(self._scaling))
 
 
 class Blend:

@@ -13,6 +13,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from noctis.errors import ModelError
+from registry.presence import Presence
 from registry.store import CHAMPION, Registry
 
 __all__ = ["Champion"]
@@ -50,7 +51,8 @@ M = TypeVar("M", bound=_Named)
 class Champion(Generic[M]):
     """Holds the champion of the registry, or the shipped model while there is no champion.
 
-    ``load`` reads, verifies and proves the model in a folder, or raises ModelError.
+    ``load`` reads, verifies and proves the model in a folder, or raises ModelError. With the
+    name of a ``service`` each look also says in the registry what this process serves.
 
     A new champion is read, verified, proved on its golden vectors, which warms it up, and then
     takes the former's place by one assignment: whoever holds the former finishes on it. One
@@ -59,8 +61,16 @@ class Champion(Generic[M]):
     history, or the one before that, and where none of them loads the shipped model.
     """
 
-    def __init__(self, registry: Registry, *, load: Callable[[Path], M], shipped: Path) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        load: Callable[[Path], M],
+        shipped: Path,
+        service: str = "",
+    ) -> None:
         self._registry = registry
+        self._presence = Presence(registry.folder, service) if service else None
         self._load_folder = load
         self._shipped = shipped
         self._looking = threading.Lock()
@@ -73,6 +83,11 @@ class Champion(Generic[M]):
     def model(self) -> M:
         """The model to use now; the first call loads it. Raises ModelError where none does."""
         return self._model or self.look()
+
+    @property
+    def name(self) -> str:
+        """The name under which its versions are published."""
+        return self._registry.name
 
     @property
     def refusal(self) -> Exception | None:
@@ -89,6 +104,7 @@ class Champion(Generic[M]):
             if mark != self._mark or time.monotonic() >= self._again_at:
                 self._mark = mark
                 self._reload()
+            self._tell()
             if self._model is None:
                 message = f"there is no model to serve: {self._refusal}"
                 raise ModelError(message, hint=_ANOTHER) from self._refusal
@@ -102,6 +118,11 @@ class Champion(Generic[M]):
             except ModelError as error:
                 _log.warning("no_model", error=str(error))
             await anyio.sleep(LOOK_S)
+
+    def _tell(self) -> None:
+        if self._presence is not None:
+            model = self._model.full_name if self._model else None
+            self._presence.tell(model, str(self._refusal) if self._refusal else None)
 
     def _reload(self) -> None:
         try:

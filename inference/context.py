@@ -3,6 +3,9 @@
 A prediction is a function of the model and of the last DEPTH places of the 30 s grid, no
 more. So whoever has the last DEPTH rows by sequence number, from the broker or from the
 database, arrives at the same features, bit for bit, in whatever order the rows came.
+
+A session that fills all DEPTH places begins at a sequence number that STEP divides: for STEP
+epochs on end it begins at the same one, so that what was made of it can be gone on with.
 """
 
 from collections.abc import Sequence
@@ -26,6 +29,7 @@ __all__ = [
     "FEATURE_COUNT",
     "FEATURE_NAMES",
     "GAP",
+    "STEP",
     "Context",
     "ContextError",
     "Moment",
@@ -41,6 +45,7 @@ Rows = NDArray[np.int16]
 
 DEPTH: Final = 960
 GAP: Final = 20
+STEP: Final = 120
 IN_BED: Final = COUNT
 _MISSING: Final = np.array([feature.missing for feature in FEATURES], dtype=np.int16)
 ABSENT: Final = np.append(_MISSING, np.int16(0))
@@ -144,7 +149,10 @@ class Context:
 
         What comes later does not change it.
         """
-        return session_of(self.window())
+        session = session_of(self.window())
+        if len(session) < DEPTH:
+            return session
+        return session[self._first_step() :]
 
     def window(self) -> Rows:
         """Return the last places of the 30 s grid, shape (n, 16), n up to DEPTH; a read view.
@@ -152,10 +160,31 @@ class Context:
         Time that goes back, another boot without a clock, or a change between the two time
         bases begins a new window; a place without an epoch is a row of missing codes.
         """
+        part, places = self._grid()
+        rows = self._rows[part]
+        if places is None:
+            return rows
+        grid = np.tile(ABSENT, (int(places[-1]) + 1, 1))
+        grid[places] = rows
+        return grid
+
+    def _grid(self) -> tuple[slice, NDArray[np.intp] | None]:
+        """Return which rows lie in the window, and their places; None: one behind the other."""
         part = slice(self._begin, self._end)
         if self._even >= len(self):  # as nearly always: there is nothing to lay out
-            return self._rows[part]
-        return _on_grid(self._times[part], self._boots[part], self._rows[part])
+            return part, None
+        places = _places(self._times[part], self._boots[part])
+        part = slice(self._end - len(places), self._end)
+        return part, None if places[-1] == len(places) - 1 else places
+
+    def _first_step(self) -> int:
+        """Return the place in a full window of the first number that STEP divides; 0: none."""
+        part, places = self._grid()
+        seqs = self._seqs[part]
+        row = int(seqs.searchsorted(_step(int(seqs[0]))))
+        if row == len(seqs):
+            return 0
+        return row if places is None else int(places[row])
 
     def _follows(self, at: int) -> bool:
         """Tell whether a row takes the grid's next place after the row before it."""
@@ -191,20 +220,23 @@ class Context:
         return self._seqs, self._times, self._boots, self._rows
 
 
-def _on_grid(times: NDArray[np.float64], boots: NDArray[np.int64], rows: Rows) -> Rows:
+def _places(times: NDArray[np.float64], boots: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Return the places of a window's rows, the last ones of these, from 0 on."""
     steps = np.diff(times)
     breaks = np.flatnonzero((steps <= 0) | (np.diff(boots) != 0))
     begin = int(breaks[-1]) + 1 if len(breaks) else 0
-    places = np.zeros(len(times) - begin)
+    places = np.zeros(len(times) - begin, np.intp)
     # A device that restarted is off the old grid: each step counts as its nearest number of
     # places, and as one place at least.
-    np.cumsum(np.maximum(np.floor(steps[begin:] / EPOCH_SECONDS + 0.5), 1), out=places[1:])
-    if not len(places) or places[-1] == len(places) - 1:
-        return rows[begin:]
+    steps = np.maximum(np.floor(steps[begin:] / EPOCH_SECONDS + 0.5), 1)
+    np.cumsum(steps.astype(np.intp), out=places[1:])
     first = int(places.searchsorted(places[-1] - DEPTH + 1))
-    grid = np.tile(ABSENT, (int(places[-1] - places[first]) + 1, 1))
-    grid[(places[first:] - places[first]).astype(np.intp)] = rows[begin + first :]
-    return grid
+    return np.asarray(places[first:] - places[first])
+
+
+def _step(seq: int) -> int:
+    """Return the first number from ``seq`` on that STEP divides."""
+    return -(-seq // STEP) * STEP
 
 
 def session_of(window: Rows) -> Rows:
@@ -240,6 +272,15 @@ def night_features(rows: Rows, at: Sequence[int] | None = None) -> NDArray[np.fl
 
 
 def night_sessions(rows: Rows, at: Sequence[int] | None = None) -> list[Rows]:
-    """Return the sessions, see ``session_of``, of a night's rows ``at``, or of all."""
+    """Return the sessions of a night's rows ``at``, or of all.
+
+    As a context has them that is pushed the rows by their places as sequence numbers.
+    """
     places = range(len(rows)) if at is None else at
-    return [session_of(rows[max(0, last + 1 - DEPTH) : last + 1]) for last in places]
+    return [_night_session(rows, last) for last in places]
+
+
+def _night_session(rows: Rows, last: int) -> Rows:
+    first = max(0, last + 1 - DEPTH)
+    session = session_of(rows[first : last + 1])
+    return session if len(session) < DEPTH else session[_step(first) - first :]

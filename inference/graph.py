@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from noctis.errors import ModelError
 from noctis.stages import COUNT
 
-__all__ = ["Graph"]
+__all__ = ["RETRAIN", "Graph"]
 
-_RETRAIN = "train the model with this version of Noctis: noctis model train"
+RETRAIN = "train the model with this version of Noctis: noctis model train"
 
 
 class Graph:
@@ -29,7 +29,7 @@ class Graph:
             )
         except Exception as error:  # the runtime's errors have no common base of their own
             message = f"{where} is no model that ONNX Runtime reads"
-            raise ModelError(message, hint=_RETRAIN) from error
+            raise ModelError(message, hint=RETRAIN) from error
         self._shape = shape
         self._where = where
         self._check()
@@ -49,6 +49,11 @@ class Graph:
         return np.asarray(probabilities, np.float32)
 
     @property
+    def metadata(self) -> dict[str, str]:
+        """What the graph says of itself besides its nodes."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
+    @property
     def _text(self) -> str:
         return ", ".join(map(str, self._shape))
 
@@ -57,5 +62,5 @@ class Graph:
         shapes = [tuple(it.shape[1:]) for it in inputs]
         if shapes != [self._shape] or "probabilities" not in {it.name for it in outputs}:
             message = f"{self._where} takes {shapes}, and (n, {self._text}) is meant"
-            raise ModelError(message, hint=_RETRAIN)
+            raise ModelError(message, hint=RETRAIN)
         self._input = inputs[0].name

@@ -17,8 +17,8 @@ from inference.contexts import Contexts, Known, Past
 from inference.recall import Recall
 from inference.stage import Staged, is_stageable, payload
 from inference.trials import Trials
-from noctis import topics
-from noctis.epoch import Frame, decode_frames
+from noctis import ages, faults, topics, trace
+from noctis.epoch import EPOCH_SECONDS, Frame, decode_frames
 from noctis.errors import FrameError, TopicError
 from noctis.identity import DeviceId
 from noctis.mqtt import BrokerError, Link, Message, Session
@@ -39,10 +39,21 @@ _received = Counter("noctis_live_received_total", "Messages with epochs received
 _ignored = Counter("noctis_live_bad_frames_total", "Messages that hold no frame.", ["reason"])
 _published = Counter("noctis_live_published_total", "Live stages published.")
 _unpublished = Counter("noctis_live_unpublished_total", "Stages that the broker did not take.")
+_last_published = Gauge(
+    "noctis_live_published_timestamp_seconds", "When the broker last took a stage."
+)
+_last_unpublished = Gauge(
+    "noctis_live_unpublished_timestamp_seconds", "When the broker last did not take a stage."
+)
 _ready_seconds = Histogram(
     "noctis_live_prediction_seconds",
     "Time from receipt of an epoch to its stage being handed to the broker.",
     buckets=(0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
+)
+_age_seconds = Histogram(
+    "noctis_live_age_seconds",
+    "From the end of an epoch, by its device's clock, to its stage at the apps' broker.",
+    buckets=ages.AGES,
 )
 _devices = Gauge("noctis_live_devices", "Devices whose context is in memory.")
 
@@ -53,13 +64,13 @@ class _Arrival:
 
     device: DeviceId
     payload: bytes
-    stage: asyncio.Future[bytes | None]
+    stage: asyncio.Future[Staged | None]
     at: float = field(default_factory=time.perf_counter)
 
-    def answer(self, document: bytes | None) -> None:
+    def answer(self, staged: Staged | None) -> None:
         """Hand the stage to whoever waits for it; None: there is nothing to publish."""
         if not self.stage.done():
-            self.stage.set_result(document)
+            self.stage.set_result(staged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +124,11 @@ class Live:
         """True while epochs can arrive and their stages can go out."""
         return self.session.ready and self._apps.ready
 
+    @property
+    def trouble(self) -> str:
+        """Why it is not ready; else empty."""
+        return self.session.trouble or self._apps.trouble
+
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -140,21 +156,28 @@ class Live:
         arrival = _Arrival(device, message.payload, stage)
         self._arrivals.append(arrival)
         self._arrived.set()
-        document = await stage
-        if document is None:
+        staged = await stage
+        if staged is None:
             return
         _ready_seconds.observe(time.perf_counter() - arrival.at)
-        await self._publish(device, document)
+        await self._publish(device, staged)
 
-    async def _publish(self, device: DeviceId, document: bytes) -> None:
-        topic = topics.stage(device)
+    async def _publish(self, device: DeviceId, staged: Staged) -> None:
+        topic, moment = topics.stage(device), staged.moment
         try:
-            await self._apps.publish(topic, document, retain=True, expires_s=EXPIRES_S)
-        except BrokerError as error:
+            if await faults.apoint("inference.publish"):
+                return
+            await self._apps.publish(topic, payload(staged), retain=True, expires_s=EXPIRES_S)
+        except (BrokerError, faults.InjectedError) as error:
             _unpublished.inc()
+            _last_unpublished.set_to_current_time()
             _log.warning("stage_not_published", error=str(error))
         else:
             _published.inc()
+            _last_published.set_to_current_time()
+            if moment.boot is None:
+                ages.observe(_age_seconds, [moment.time_s + EPOCH_SECONDS])
+            _trace(device, staged)
 
     def _next_batch(self) -> list[_Arrival]:
         batch = [self._arrivals.popleft() for _ in range(min(BATCH, len(self._arrivals)))]
@@ -216,15 +239,20 @@ class Live:
             [question.session for question in questions],
         )
         for question, said in zip(questions, verdicts, strict=True):
-            document, epoch = None, question.epoch
+            staged, epoch = None, question.epoch
             if epoch is not None:
                 name = said.model.full_name
                 staged = Staged(question.stream, epoch.moment, epoch.row, said.judged, name)
-                document = payload(staged)
-            question.arrival.answer(document)
+            question.arrival.answer(staged)
 
     async def _sweep(self) -> None:
         while True:
             self._contexts.forget_idle(time.monotonic())
             _devices.set(len(self._contexts))
             await asyncio.sleep(SWEEP_S)
+
+
+def _trace(device: DeviceId, staged: Staged) -> None:
+    stage = None if staged.judged.stage is None else staged.judged.stage.label
+    seqs = [staged.moment.seq]
+    trace.tell("stage_published", device, staged.stream, seqs, stage=stage, model=staged.model)

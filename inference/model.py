@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from inference.architectures import Batch, Sessions, architecture_of, signature
 from inference.context import FEATURE_NAMES, night_sessions
+from inference.trails import Trails
 from noctis import faults
 from noctis.errors import ModelError
 from noctis.stages import LABELS
@@ -56,12 +57,13 @@ class Model:
         """``name@version``."""
         return self.manifest.full_name
 
-    def predict(self, sessions: Sessions) -> NDArray[np.float32]:
+    def predict(self, sessions: Sessions, trails: Trails | None = None) -> NDArray[np.float32]:
         """Return the probabilities, shape (n, 4), of wake, light, deep and REM.
 
         ``sessions``: n of them from ``Context.session``; the last epoch of each is staged.
+        ``trails``: what was made of them before; it spares time and changes nothing.
         """
-        return self.judge(Batch(sessions))
+        return self.judge(Batch(sessions, trails))
 
     def judge(self, batch: Batch) -> NDArray[np.float32]:
         """Return the probabilities, as ``predict`` does, of sessions read before."""

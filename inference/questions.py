@@ -17,6 +17,7 @@ from inference.contexts import Past
 from inference.history import past_of
 from inference.model import Model
 from inference.stage import Judged, is_stageable, judge
+from inference.trails import Trails
 from noctis.storage import predictions
 from noctis.storage.database import Connection
 from noctis.storage.predictions import Prediction, Probabilities
@@ -73,9 +74,11 @@ def ask(loaded: Loaded) -> list[Question]:
     return questions
 
 
-def answer(model: Model, questions: Sequence[Question]) -> list[Prediction]:
+def answer(
+    model: Model, questions: Sequence[Question], trails: Trails | None = None
+) -> list[Prediction]:
     """Return the model's judgement of each question, by one call of the model."""
-    judgements = judge(model, [question.session for question in questions])
+    judgements = judge(model, [question.session for question in questions], trails)
     return [row(asked, judged) for asked, judged in zip(questions, judgements, strict=True)]
 
 

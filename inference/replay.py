@@ -17,6 +17,7 @@ import joblib  # type: ignore[import-untyped]
 from inference.agenda import Job
 from inference.model import Model
 from inference.questions import answer, ask, load
+from inference.trails import Trails
 from noctis import pauses
 from noctis.errors import StorageUnavailableError
 from noctis.storage import replays
@@ -105,11 +106,11 @@ def _do(order: Order, part: Part) -> Done | None:
         job = Job(part.device_id, part.stream, tuple(seqs))
         loaded = [load(connection, job, None)] if seqs else []
     questions = [question for each in loaded for question in ask(each)]
-    model = _model(order.folder)
+    model, trails = _model(order.folder), Trails(most=1)
     rows = [
         row
         for begin in range(0, len(questions), BATCH)
-        for row in answer(model, questions[begin : begin + BATCH])
+        for row in answer(model, questions[begin : begin + BATCH], trails)
     ]
     with transaction(engine, CALL_S) as connection:
         return Done(part.epochs, replays.finish(connection, order.replay, part, rows))

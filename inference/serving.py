@@ -13,12 +13,13 @@ __all__ = ["Serving", "active"]
 class Serving(Champion[Model]):
     """Holds the live stager that serves; see ``Champion``."""
 
-    def __init__(self, root: Path, name: str = DEFAULT_NAME) -> None:
-        super().__init__(Registry(root, name), load=Model.load, shipped=DEFAULT_FOLDER)
+    def __init__(self, root: Path, name: str = DEFAULT_NAME, *, service: str = "") -> None:
+        registry = Registry(root, name)
+        super().__init__(registry, load=Model.load, shipped=DEFAULT_FOLDER, service=service)
 
 
-def active(settings: Settings) -> Serving:
+def active(settings: Settings, *, service: str = "") -> Serving:
     """Return the model that these settings make active; raise ModelError when it is broken."""
-    serving = Serving(settings.models)
+    serving = Serving(settings.models, service=service)
     serving.look()
     return serving

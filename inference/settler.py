@@ -28,7 +28,7 @@ from inference.context import Context
 from inference.model import Model
 from inference.questions import Loaded, ask, load, row
 from inference.trials import Trials
-from noctis import pauses
+from noctis import pauses, trace
 from noctis.errors import StorageError
 from noctis.identity import DeviceId
 from noctis.storage import devices, outbox, predictions
@@ -41,7 +41,7 @@ __all__ = ["Settler"]
 TICK_S: Final = 0.2
 PORTION: Final = 256  # epochs a turn, under half a second of work: hints wait no longer
 HINTS: Final = 32
-JOBS: Final = 16
+JOBS: Final = 16  # at most: fewer while the database does not answer so many in time
 CONTEXTS: Final = 4096
 LOOK_S: Final = 60.0
 LOOK_AGAIN_S: Final = 5.0
@@ -56,6 +56,9 @@ _settled = Counter("noctis_settler_settled_total", "Predictions stored that peop
 _watched = Counter("noctis_settler_watched_total", "Predictions of shadows stored.")
 _failures = Counter("noctis_settler_failures_total", "Turns that failed and are tried again.")
 _waiting = Gauge("noctis_settler_waiting_epochs", "Epochs found without a prediction.")
+_last_success = Gauge(
+    "noctis_settler_success_timestamp_seconds", "When a turn last came to its end."
+)
 _hint_seconds = Histogram(
     "noctis_settler_hint_seconds",
     "Time from an epoch's live way to its stored prediction.",
@@ -80,6 +83,7 @@ class Settler:
         self._trials = trials
         self._shards = shards
         self._agenda = Agenda()
+        self._jobs = JOBS
         self._contexts = OrderedDict[tuple[int, int], Context]()
         self._devices: dict[DeviceId, int] = {}
         self._names: dict[int, DeviceId] = {}
@@ -102,6 +106,8 @@ class Settler:
                 self._contexts.clear()
                 self._look_at = 0.0
                 _failures.inc()
+                if isinstance(error, TimeoutError):  # the same turn would fail for ever
+                    self._jobs = max(1, self._jobs // 2)
                 known = isinstance(error, StorageError | TimeoutError)
                 _log.warning("settling_failed", error=repr(error), exc_info=not known)
                 await asyncio.sleep(
@@ -110,14 +116,15 @@ class Settler:
                 failures += 1
             else:
                 failures = 0
+                self._jobs = min(JOBS, self._jobs + 1)
                 await asyncio.sleep(0 if busy else TICK_S)
 
     async def _turn(self) -> bool:
         """Follow hints, then do a portion of what waits, or look; tell whether more waits."""
-        hints = self._agenda.hints(HINTS)
+        hints = self._agenda.hints(HINTS * self._jobs // JOBS)
         if hints:
             await self._follow(hints)
-        jobs = self._agenda.portion(epochs=PORTION, jobs=JOBS)
+        jobs = self._agenda.portion(epochs=PORTION, jobs=self._jobs)
         if jobs:
             try:
                 await self._settle(jobs)
@@ -128,6 +135,7 @@ class Settler:
             await self._look()
         waiting = self._agenda.waiting
         _waiting.set(waiting)
+        _last_success.set_to_current_time()
         return waiting > 0
 
     async def _follow(self, hints: Sequence[Hint]) -> None:
@@ -194,6 +202,7 @@ class Settler:
         if said:
             keyed = [(await self._model_key(it.model), it) for it in said]
             await self._database.call(lambda connection: _store(connection, keyed))
+            _trace(said, names)
         for each in loaded:
             self._remember(each)
         return [
@@ -252,3 +261,12 @@ def _store(connection: Connection, said: Sequence[tuple[int, _Said]]) -> None:
     for key, it in said:
         stored = predictions.store(connection, key, it.rows, origin=it.origin)
         (_settled if it.origin is Origin.SERVED else _watched).inc(stored)
+
+
+def _trace(said: Sequence[_Said], names: Mapping[int, DeviceId]) -> None:
+    for it in said:
+        told = {"origin": it.origin.name.lower(), "model": it.model.full_name}
+        for one in it.rows:
+            stage = None if one.stage is None else one.stage.label
+            device = names[one.device_id]
+            trace.tell("prediction_stored", device, one.stream, [one.seq], stage=stage, **told)

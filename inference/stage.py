@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from inference.context import Moment
 from inference.model import Model
+from inference.trails import Trails
 from noctis.features import FEATURES, NAMES
 from noctis.slot import Run
 from noctis.stages import LABELS, Stage
@@ -68,13 +69,17 @@ def is_stageable(row: NDArray[np.int16]) -> bool:
     return bool(row[_IN_BED]) and _FLOOR_CODE <= quality < _MISSING_CODE
 
 
-def judge(model: Model, sessions: Sequence[NDArray[np.int16] | None]) -> list[Judged]:
+def judge(
+    model: Model,
+    sessions: Sequence[NDArray[np.int16] | None],
+    trails: Trails | None = None,
+) -> list[Judged]:
     """Return a judgement for each epoch's session; None where it is not to be staged.
 
-    All are judged in one call of the model.
+    All are judged in one call of the model. ``trails``: see ``Model.predict``.
     """
     known = [session for session in sessions if session is not None]
-    probabilities = iter(model.predict(known) if known else ())
+    probabilities = iter(model.predict(known, trails) if known else ())
     return [
         Judged(None, None) if session is None else _judged(next(probabilities))
         for session in sessions

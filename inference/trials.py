@@ -18,6 +18,7 @@ from prometheus_client import Counter, Gauge
 from inference.model import Model
 from inference.serving import Serving
 from inference.stage import Judged, judge
+from inference.trails import Trails
 from noctis.identity import DeviceId
 from noctis.storage.experiments import Experiment
 
@@ -53,6 +54,7 @@ class Trials:
 
     def __init__(self, champion: Serving) -> None:
         self._champion = champion
+        self._trails = Trails()
         self._trials: tuple[Trial, ...] = ()
         self._changing = threading.Lock()
         self.failed: dict[int, str] = {}
@@ -97,7 +99,7 @@ class Trials:
                 continue
             places = [n for n, device in enumerate(devices) if trial.experiment.covers(device)]
             try:
-                made = judge(trial.model, [sessions[at] for at in places])
+                made = judge(trial.model, [sessions[at] for at in places], self._trails)
             except Exception as error:  # noqa: BLE001 - nothing of it may reach the champion
                 self._put_aside(trial, error)
             else:
@@ -109,10 +111,10 @@ class Trials:
     ) -> tuple[Model, list[Judged]]:
         if trial is not None:
             try:
-                return trial.model, judge(trial.model, sessions)
+                return trial.model, judge(trial.model, sessions, self._trails)
             except Exception as error:  # noqa: BLE001 - the champion takes over
                 self._put_aside(trial, error)
-        return champion, judge(champion, sessions)
+        return champion, judge(champion, sessions, self._trails)
 
     def _put_aside(self, trial: Trial, error: Exception) -> None:
         with self._changing:

@@ -60,6 +60,11 @@ class Worker:
         """True while epochs can arrive; the database may be away."""
         return self._live.ready
 
+    @property
+    def trouble(self) -> str:
+        """What keeps epochs from arriving, or stages from going out; else empty."""
+        return self._live.trouble
+
     async def run(self) -> None:
         """Work until cancelled."""
         await self._experiments.begin()

@@ -21,7 +21,12 @@ def main() -> int:
     except NoctisError as error:
         sys.stderr.write(f"ingestor: {error}\n")
         return 2
-    configure_logging("ingestor", form=settings.log_format, level=settings.log_level)
+    configure_logging(
+        "ingestor",
+        form=settings.log_format,
+        level=settings.log_level,
+        traced=settings.trace,
+    )
     return _serve(settings)
 
 
@@ -37,9 +42,11 @@ def _serve(settings: Settings) -> int:
         work=(ingestor.run,),
         ready=lambda: ingestor.ready,
         drain=ingestor.drain,
+        degraded=lambda: ingestor.trouble,
+        why=lambda: ingestor.session.trouble,
     )
     try:
-        return serve(service, metrics_port=settings.metrics_port)
+        return serve(service, settings)
     finally:
         database.close()
 

@@ -41,6 +41,8 @@ of a device that sends much the more epochs fit into one acknowledgement."""
 
 FIRST_PAUSE_S: Final = 0.1
 LAST_PAUSE_S: Final = 5.0
+SLOW_S: Final = 1.0
+"""A commit that takes longer is logged: what devices hear of it is late."""
 
 
 @dataclass(slots=True)
@@ -85,8 +87,14 @@ class Batcher:
         self._arrived = asyncio.Event()
         self._turn = asyncio.Lock()
         self._due = 0.0
+        self._trouble: str | None = None
         metrics.WAITING.set_function(self.waiting)
         metrics.OLDEST_SECONDS.set_function(self.oldest_s)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why what is in hand is not stored yet; None where nothing stands in the way."""
+        return self._trouble
 
     def waiting(self) -> int:
         """Return the number of messages in hand."""
@@ -180,7 +188,8 @@ class Batcher:
             else:
                 metrics.BATCHES.inc()
                 metrics.FRAMES_PER_BATCH.observe(len(batch))
-                metrics.COMMIT_SECONDS.observe(monotonic() - started)
+                self._trouble = None
+                _note(monotonic() - started)
                 self._finish(batch, outcomes)
                 return
 
@@ -203,10 +212,20 @@ class Batcher:
     def _finish(self, batch: Sequence[Message], outcomes: Sequence[Outcome | None]) -> None:
         metrics.LAG_SECONDS.observe(monotonic() - batch[0].at)
         self._settled(batch, [it for it in outcomes if it is not None])
+        metrics.ACKNOWLEDGED_SECONDS.observe(monotonic() - batch[0].at)
 
     async def _pause(self, attempt: int, error: Exception) -> None:
         metrics.RETRIES.inc()
+        self._trouble = f"not stored yet: {str(error) or 'no answer in time'}"
         _log.warning("not_stored_yet", attempt=attempt + 1, error=str(error))
         await asyncio.sleep(
             pauses.after(error, attempt, first_s=FIRST_PAUSE_S, last_s=LAST_PAUSE_S)
         )
+
+
+def _note(seconds: float) -> None:
+    """Tell monitors how long a commit took, and the log where it took too long."""
+    metrics.COMMIT_SECONDS.observe(seconds)
+    metrics.LAST_COMMIT_SECONDS.set(seconds)
+    if seconds > SLOW_S:
+        _log.warning("commit_slow", seconds=round(seconds, 3))

@@ -1,11 +1,11 @@
 """The time for devices that ask: answered on the spot, from nothing but the request."""
 
 from collections.abc import Callable
-from time import time_ns
 from typing import Final
 
 from ingestor import metrics
 from noctis import topics
+from noctis.clock import now_ns
 from noctis.errors import FrameError, TopicError
 from noctis.time_exchange import TimeReply, decode_request, encode_reply
 
@@ -20,7 +20,7 @@ def asks(topic: str) -> bool:
 
 
 def answer(
-    topic: str, payload: bytes, *, now_ns: Callable[[], int] = time_ns
+    topic: str, payload: bytes, *, now_ns: Callable[[], int] = now_ns
 ) -> tuple[str, bytes] | None:
     """Return topic and payload of the reply; None, and a count, for what is no request."""
     try:

@@ -55,6 +55,11 @@ class Ingestor:
         """True while messages can arrive."""
         return self.session.ready
 
+    @property
+    def trouble(self) -> str | None:
+        """Why what has arrived is not stored; None where nothing stands in the way."""
+        return self._batcher.trouble
+
     async def run(self) -> None:
         """Receive and store, until cancelled or drained."""
         async with asyncio.TaskGroup() as group:

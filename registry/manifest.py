@@ -259,11 +259,12 @@ def _read(path: Path, kind: type[Kind]) -> Kind:
 
 def _bytes(path: Path) -> bytes:
     try:
-        faults.point("registry.read")
-        return path.read_bytes()
+        is_torn = faults.point("registry.read")
+        content = path.read_bytes()
     except OSError as error:
         message = f"cannot read {path}: {error.strerror or error}"
         raise ModelError(message, hint="is this the folder of a model?") from error
+    return content[: len(content) // 2] if is_torn else content
 
 
 def _parsed(path: Path, content: bytes, kind: type[Kind]) -> Kind:

@@ -5,7 +5,7 @@ lie 1, 2, 4 ... epochs apart, that is seven plain convolutions with a stride of 
 rows down to one. Several nets run side by side, and the mean of their logarithms is told.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
+from inference.scaling import BOUND
 from inference.tracks import COUNT as TRACKS
 from inference.tracks import WINDOW
 from noctis.stages import COUNT
 from training.nets import LAYERS, Net
-from training.scaling import BOUND
 
-__all__ = ["Sketch", "array_of", "gelu", "graph_of", "to_graph", "units_of"]
+__all__ = ["Sketch", "array_of", "gelu", "graph_of", "scaled_of", "to_graph", "units_of"]
+
+Array = NDArray[np.float32]
 
 OPSET: Final = 17
 IR: Final = 8
@@ -55,18 +57,24 @@ class Sketch:
 
 
 def to_graph(nets: Sequence[Net]) -> bytes:
-    """Return ``tracks`` (n, WINDOW, TRACKS) to ``probabilities`` (n, 4) as ONNX.
+    """Return scaled tracks (n, WINDOW, TRACKS) to ``probabilities`` (n, 4) as ONNX.
 
-    The nets are those of one training: of one width, and with one scaling of their inputs.
+    The nets are those of one training: of one width, and with one scaling of their inputs,
+    which the graph's metadata tell.
     """
     sketch = Sketch()
-    here = units_of(sketch, nets)
+    here = units_of(sketch, nets, "inputs")
     past = _layers(sketch, nets, here)
     _outputs(sketch, nets, here, past)
-    return graph_of(sketch, "tracks", [None, WINDOW, TRACKS])
+    return graph_of(sketch, "inputs", [None, WINDOW, TRACKS], nets[0].scaling.metadata)
 
 
-def graph_of(sketch: Sketch, name: str, shape: list[int | None]) -> bytes:
+def graph_of(
+    sketch: Sketch,
+    name: str,
+    shape: list[int | None],
+    metadata: Mapping[str, str] | None = None,
+) -> bytes:
     """Return a finished sketch as ONNX: ``name`` of this shape to ``probabilities`` (n, 4)."""
     graph = helper.make_graph(
         sketch.nodes,
@@ -77,32 +85,47 @@ def graph_of(sketch: Sketch, name: str, shape: list[int | None]) -> bytes:
     )
     opset = helper.make_opsetid("", OPSET)
     model = helper.make_model(graph, opset_imports=[opset], ir_version=IR)
+    helper.set_model_props(model, dict(metadata or {}))
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def units_of(sketch: Sketch, nets: Sequence[Net]) -> str:
-    """Name the nets' units at each row of ``tracks``, shape (n, nets * width, rows)."""
-    scaling, width = nets[0].scaling, len(nets[0].norm.weight)
+def scaled_of(sketch: Sketch, nets: Sequence[Net]) -> str:
+    """Name ``tracks`` as the nets' inputs: what ``Scaling`` makes of them."""
+    scaling = nets[0].scaling
     sketch.add("IsNaN", "unknown", "tracks")
     sketch.add("Where", "known", "unknown", scaling.centre, "tracks")
     sketch.add("Sub", "centred", "known", scaling.centre)
     sketch.add("Mul", "scaled", "centred", scaling.factor)
-    sketch.add("Clip", "bounded", "scaled", np.float32(-BOUND), np.float32(BOUND))
+    return sketch.add("Clip", "bounded", "scaled", np.float32(-BOUND), np.float32(BOUND))
+
+
+def units_of(sketch: Sketch, nets: Sequence[Net], inputs: str) -> str:
+    """Name the nets' units at each row of ``inputs``, shape (n, nets * width, rows)."""
     weights = np.concatenate([array_of(net.inputs.weight).T for net in nets], axis=1)
     biases = np.concatenate([array_of(net.inputs.bias) for net in nets])
-    sketch.add("MatMul", "weighted", "bounded", weights)
+    sketch.add("MatMul", "weighted", inputs, weights)
     sketch.add("Add", "units", "weighted", biases)
-    sketch.add("Reshape", "apart", "units", np.array([0, 0, len(nets), width]))
-    one = np.ones(width, np.float32)
-    sketch.add("LayerNormalization", "normal", "apart", one, axis=-1, epsilon=EPSILON)
     stretch = np.stack([array_of(net.norm.weight) for net in nets])
     shift = np.stack([array_of(net.norm.bias) for net in nets])
-    sketch.add("Mul", "stretched", "normal", stretch)
-    sketch.add("Add", "shifted", "stretched", shift)
-    sketch.add("Reshape", "together", "shifted", np.array([0, 0, len(nets) * width]))
+    if len(nets) == 1:
+        normal = {"axis": -1, "epsilon": EPSILON}
+        sketch.add("LayerNormalization", "together", "units", stretch[0], shift[0], **normal)
+    else:
+        _normal_apart(sketch, stretch, shift)
     sketch.add("Transpose", "turned", "together", perm=[0, 2, 1])
     return gelu(sketch, "here", "turned")
+
+
+def _normal_apart(sketch: Sketch, stretch: Array, shift: Array) -> None:
+    """Bring each net's units to a mean of 0 and a deviation of 1, then to its own scale."""
+    count, width = stretch.shape
+    sketch.add("Reshape", "apart", "units", np.array([0, 0, count, width]))
+    one = np.ones(width, np.float32)
+    sketch.add("LayerNormalization", "normal", "apart", one, axis=-1, epsilon=EPSILON)
+    sketch.add("Mul", "stretched", "normal", stretch)
+    sketch.add("Add", "shifted", "stretched", shift)
+    sketch.add("Reshape", "together", "shifted", np.array([0, 0, count * width]))
 
 
 def _layers(sketch: Sketch, nets: Sequence[Net], here: str) -> str:

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from evaluation.datasets import UNSCORED
+from inference.scaling import Scaling
 from noctis.stages import COUNT
 from training.courses import Course, motion_tracks
-from training.scaling import Scaling, scaling_of
+from training.scaling import scaling_of
 
 __all__ = ["Net", "NetParameters", "Variants", "fit_net", "mean_of"]
 

@@ -14,7 +14,7 @@ from inference.night_tracks import COUNT as TRACKS
 from noctis.errors import ModelError
 from registry.manifest import ARTEFACT
 from training.lessons import Lesson
-from training.net_graph import Sketch, array_of, gelu, graph_of, units_of
+from training.net_graph import Sketch, array_of, gelu, graph_of, scaled_of, units_of
 from training.nets import LAYERS, Net, mean_of
 
 __all__ = ["to_night_graph"]
@@ -46,7 +46,7 @@ def _graph(nets: Sequence[Net]) -> bytes:
     edges = np.array([before, 0, behind, 0])
     sketch.add("Pad", "padded", "night", edges, np.float32(np.nan))
     sketch.add("Unsqueeze", "tracks", "padded", np.array([0]))
-    here = units_of(sketch, nets)
+    here = units_of(sketch, nets, scaled_of(sketch, nets))
     _outputs(sketch, nets, here, _layers(sketch, nets, here))
     return graph_of(sketch, "night", [None, TRACKS])
 

@@ -36,7 +36,7 @@ class Plan:
     architecture: Architecture = "blend"
     trees: Parameters = field(default_factory=Parameters)
     nets: NetParameters = field(default_factory=NetParameters)
-    members: int = 4
+    members: int = 1
     inner_folds: int = 2
 
     def as_dict(self) -> dict[str, float | int | str]:

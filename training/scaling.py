@@ -1,28 +1,15 @@
-"""How tracks become a net's inputs: centred, scaled, bounded, unknown = 0."""
+"""The scaling of a net's inputs, from the tracks that it is to learn from."""
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BOUND", "Scaling", "scaling_of"]
+from inference.scaling import Scaling
 
-BOUND: Final = 4.0
+__all__ = ["scaling_of"]
+
 LEAST: Final = 1e-6
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scaling:
-    """Each track's ``centre`` and ``factor``, shape (C,); 0 for one that says nothing."""
-
-    centre: NDArray[np.float32]
-    factor: NDArray[np.float32]
-
-    def __call__(self, tracks: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return inputs, shape (..., C), without NaN and within +-BOUND."""
-        scaled = np.clip((tracks - self.centre) * self.factor, -BOUND, BOUND)
-        return np.asarray(np.nan_to_num(scaled, nan=0.0), np.float32)
 
 
 def scaling_of(tracks: NDArray[np.float32]) -> Scaling:

@@ -56,8 +56,8 @@ def _check_nets(artefact: bytes, nets: tuple[Net, ...], lessons: Sequence[Lesson
     graph = Graph(artefact, (WINDOW, COUNT), where=NETS)
     for lesson in lessons:
         expected = mean_of(nets, lesson.view.course.tracks)
-        rows = lesson.view.course.tracks
-        padded = np.concatenate((np.full((WINDOW - 1, COUNT), np.nan, np.float32), rows))
+        rows = nets[0].scaling(lesson.view.course.tracks)
+        padded = np.concatenate((np.zeros((WINDOW - 1, COUNT), np.float32), rows))
         windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW, 0).swapaxes(1, 2)
         for begin in range(0, len(rows), BATCH):
             part = slice(begin, begin + BATCH)
