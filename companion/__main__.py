@@ -32,17 +32,20 @@ def _serve(settings: Settings) -> int:
         settings.shard_set,
         apps=app_link(settings, "companion"),
         kept=settings.retention,
+        operations_kept=settings.operations_kept,
         models=settings.models,
         night_stager=settings.night_stager,
+        ca=settings.ca_folder,
     )
     service = Service(
         name="companion",
         work=(companion.run,),
         ready=lambda: companion.ready,
         drain=companion.drain,
+        why=lambda: companion.session.trouble,
     )
     try:
-        return serve(service, metrics_port=settings.metrics_port)
+        return serve(service, settings)
     finally:
         database.close()
 

@@ -1,4 +1,4 @@
-"""Configurations on their way: retained at the broker, for whenever a device comes."""
+"""Configurations on their way, retained at the broker, and what devices say of them."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,8 @@ from companion.turns import endlessly
 from noctis import topics
 from noctis.identity import DeviceId
 from noctis.mqtt import Session
-from noctis.storage import configs
+from noctis.status import ConfigReport
+from noctis.storage import config_reports, configs
 from noctis.storage.configs import Desired
 from noctis.storage.database import Database
 from noctis.topics import shard_of
@@ -29,8 +30,8 @@ _told = Counter("noctis_configs_told_total", "Configurations given to the broker
 class Configs:
     """Gives the broker what the devices of some shards are to be set to.
 
-    The broker may lose what it retains, so a device that comes online is told again; the same
-    version once more changes nothing there.
+    The broker may lose what it retains, so a device that is online and does not report the
+    version that is desired is told again; the same version once more changes nothing there.
     """
 
     def __init__(self, database: Database, session: Session, shards: frozenset[int]) -> None:
@@ -38,6 +39,7 @@ class Configs:
         self._session = session
         self._shards = shards
         self._here: set[DeviceId] = set()
+        self._reported: dict[DeviceId, ConfigReport] = {}
 
     async def run(self) -> None:
         """Tell what is new, for ever."""
@@ -47,7 +49,12 @@ class Configs:
         """Say that a device has come online."""
         self._here.add(device)
 
+    def reported(self, device: DeviceId, report: ConfigReport) -> None:
+        """Take what a device says that it follows; only the newest counts."""
+        self._reported[device] = report
+
     async def _turn(self) -> bool:
+        await self._store()
         if not self._session.ready:
             return False
         here, self._here = self._here, set()
@@ -56,6 +63,14 @@ class Configs:
         await self._tell(mine[:AT_ONCE])
         self._here.update(one.device for one in mine[AT_ONCE:])
         return len(mine) > AT_ONCE
+
+    async def _store(self) -> None:
+        taken = dict(list(self._reported.items())[:AT_ONCE])
+        if taken:
+            await self._database.call(lambda it: config_reports.store(it, taken))
+        for device, report in taken.items():
+            if self._reported.get(device) is report:
+                del self._reported[device]
 
     async def _tell(self, desired: Sequence[Desired]) -> None:
         for one in desired:

@@ -11,12 +11,13 @@ import numpy as np
 import structlog
 from prometheus_client import Counter, Histogram
 
+from companion import declared
 from companion.nights import ABSENCE, find
 from companion.revision import NightStager, revised
 from companion.turns import endlessly
 from inference.night import NightModel
 from noctis.epoch import EPOCH_SECONDS
-from noctis.storage import marks, recordings, timeline
+from noctis.storage import marks, night_news, recordings, timeline
 from noctis.storage.database import Connection, Database
 from noctis.storage.marks import Mark, StaleDevice
 from noctis.storage.recordings import Night, Recording
@@ -137,6 +138,13 @@ def keep(
     ]
     known = recordings.overlapping(connection, device.id, since, until)
     changes = _write(connection, device.id, found, known)
+    reach = [(since, until), *((it.started_at, it.ended_at) for it in found)]
+    reach += [(it.night.started_at, it.night.ended_at) for it in known]
+    first, last = min(it[0] for it in reach), max(it[1] for it in reach)
+    is_news = bool(changes)
+    changes += declared.keep(connection, device.id, first, last, now)
+    if is_news:
+        night_news.note(connection, device.id)
     marks.clear(connection, device.id, noted)
     is_more = len(noted) < len(waiting) or len(waiting) == marks.DAYS_AT_ONCE
     return Kept(tuple(changes), is_more)

@@ -1,21 +1,30 @@
-"""What the companion hears from devices: their status, and their answers to commands."""
+"""What the companion hears from devices: their status, answers, settings and lines."""
 
 from typing import Final
 
 import structlog
 from prometheus_client import Counter
 
+from companion.announcing import Announcing
 from companion.commands import Commands
 from companion.configs import Configs
+from companion.logs import Logs
 from companion.reports import Reports
+from companion.rollouts import Rollouts
 from noctis.errors import FrameError, StorageError, TopicError
 from noctis.mqtt import Message
-from noctis.status import decode_result, decode_status
-from noctis.topics import parse_up, ups
+from noctis.status import (
+    decode_config,
+    decode_log,
+    decode_result,
+    decode_status,
+    decode_update,
+)
+from noctis.topics import UpTopic, parse_up, ups
 
 __all__ = ["Ear", "filters"]
 
-CHANNELS: Final = ("status", "result")
+CHANNELS: Final = ("status", "result", "ota", "config", "log")
 
 _log = structlog.get_logger(__name__)
 _refused = Counter(
@@ -31,10 +40,22 @@ def filters(shards: frozenset[int]) -> list[str]:
 class Ear:
     """Hands what devices say to whom it concerns."""
 
-    def __init__(self, commands: Commands, configs: Configs, reports: Reports) -> None:
+    def __init__(
+        self,
+        commands: Commands,
+        configs: Configs,
+        reports: Reports,
+        rollouts: Rollouts,
+        logs: Logs,
+        *,
+        announcing: Announcing,
+    ) -> None:
         self._commands = commands
         self._configs = configs
         self._reports = reports
+        self._rollouts = rollouts
+        self._logs = logs
+        self._announcing = announcing
 
     async def hear(self, message: Message) -> None:
         """Take a message; what makes no sense is counted and forgotten.
@@ -45,18 +66,31 @@ class Ear:
         if not message.payload:
             return  # a retained status was cleared
         try:
-            sent = parse_up(message.topic)
-            if sent.channel == "result":
-                await self._commands.answered(sent.device, decode_result(message.payload))
-                return
-            status = decode_status(message.payload)
+            await self._take(parse_up(message.topic), message)
         except (FrameError, TopicError) as error:
             _refused.inc()
             _log.warning("message_refused", topic=message.topic, error=str(error))
         except (StorageError, TimeoutError) as error:
-            _log.warning("answer_not_stored", topic=message.topic, error=str(error))
-        else:
-            self._reports.note(sent.device, status)
-            if status.state == "online" and not message.retain:
-                self._commands.is_here(sent.device)
-                self._configs.is_here(sent.device)
+            _log.warning("message_not_stored", topic=message.topic, error=str(error))
+
+    async def _take(self, sent: UpTopic, message: Message) -> None:
+        match sent.channel:
+            case "result":
+                await self._commands.answered(sent.device, decode_result(message.payload))
+            case "ota":
+                await self._rollouts.reported(sent.device, decode_update(message.payload))
+            case "log":
+                await self._logs.take(sent.device, decode_log(message.payload))
+            case "config":
+                self._configs.reported(sent.device, decode_config(message.payload))
+            case _:
+                self._heard_status(sent, message)
+
+    def _heard_status(self, sent: UpTopic, message: Message) -> None:
+        status = decode_status(message.payload)
+        self._reports.note(sent.device, status, is_repeated=message.retain)
+        self._announcing.status(sent.device, status)
+        if status.state == "online" and not message.retain:
+            self._commands.is_here(sent.device)
+            self._configs.is_here(sent.device)
+            self._rollouts.is_here(sent.device)

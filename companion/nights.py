@@ -28,7 +28,7 @@ from noctis.hypnogram import MISSING, OUT_OF_BED, UNSTAGED, Hypnogram
 from noctis.storage.recordings import Night
 from noctis.storage.timeline import NO_STAGE, Codes, Timeline, moment
 
-__all__ = ["ABSENCE", "evening_of", "find", "rows_of"]
+__all__ = ["ABSENCE", "QUIET", "codes_of", "evening_of", "find", "rows_of"]
 
 FLICKER: Final = timedelta(minutes=2)
 VISIT: Final = timedelta(minutes=5)
@@ -110,7 +110,7 @@ def _night(timeline: Timeline, first: int, last: int, zone: ZoneInfo, now: datet
     size = int(places[timeline.start[inside] == last][0]) + 1
     hypnogram: Hypnogram = np.full(size, MISSING, np.uint8)
     taken, shown = np.unique(places[places < size], return_index=True)
-    hypnogram[taken] = _codes(timeline, inside)[shown]
+    hypnogram[taken] = codes_of(timeline, inside)[shown]
     models = timeline.model[inside][shown][hypnogram[taken] < OUT_OF_BED]
     end = last + _EPOCH
     closes_at = _closes_at(timeline, inside, end, now)
@@ -132,7 +132,8 @@ def _places(starts: NDArray[np.int64], first: int) -> NDArray[np.int64]:
     return (starts - first + _EPOCH // 2) // _EPOCH
 
 
-def _codes(timeline: Timeline, part: slice) -> Hypnogram:
+def codes_of(timeline: Timeline, part: slice) -> Hypnogram:
+    """Return what a hypnogram says of each epoch of a part, as it was staged live."""
     stage = timeline.stage[part]
     staged = np.where(stage == NO_STAGE, UNSTAGED, stage)
     return np.where(timeline.in_bed[part], staged, OUT_OF_BED).astype(np.uint8)

@@ -5,12 +5,13 @@ that model. Live stages stay as they were told. Where there is no such model, be
 switched off or broken, or where it fails, a night keeps its live stages and says so.
 """
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 from prometheus_client import Counter
 
 from companion.nights import rows_of
@@ -21,6 +22,7 @@ from noctis.hypnogram import OUT_OF_BED, UNSTAGED
 from noctis.storage import predictions, timeline
 from noctis.storage.database import Connection
 from noctis.storage.recordings import Night
+from noctis.vitals import vitals
 from registry.store import Registry
 
 __all__ = ["NightStager", "revised"]
@@ -38,7 +40,9 @@ class NightStager:
 
     def __init__(self, models: Path) -> None:
         registry = Registry(models, NIGHT_NAME)
-        self._champion = Champion(registry, load=NightModel.load, shipped=NIGHT_FOLDER)
+        self._champion = Champion(
+            registry, load=NightModel.load, shipped=NIGHT_FOLDER, service="companion"
+        )
 
     def look(self) -> NightModel | None:
         """Return the model to use now, None where none can be used; loads it if it is new."""
@@ -51,11 +55,19 @@ class NightStager:
 def revised(
     connection: Connection, device_id: int, night: Night, model: NightModel | None
 ) -> Night:
-    """Return a night as the model stages it; as it is while it is open, or without a model."""
-    if night.state != "closed" or model is None:
+    """Return a night as it is once it has closed: staged by the model, if any, and measured."""
+    if night.state != "closed":
         return night
     epochs = timeline.codes(connection, device_id, night.started_at, night.ended_at)
     rows = rows_of(night, epochs)
+    staged = night if model is None else _staged(connection, night, model, rows)
+    return replace(staged, **asdict(vitals(staged.codes, rows)))
+
+
+def _staged(
+    connection: Connection, night: Night, model: NightModel, rows: NDArray[np.int16]
+) -> Night:
+    """Return a night as the model stages it; as it is where that fails."""
     try:
         stages = stage_whole_night(model, rows).stages
     except Exception as error:  # noqa: BLE001 - a model's failure must not end the nights

@@ -29,7 +29,7 @@ def _serve(settings: Settings) -> int:
         name="runner", work=(runner.run,), ready=lambda: runner.ready, drain=runner.drain
     )
     try:
-        return serve(service, metrics_port=settings.metrics_port)
+        return serve(service, settings)
     finally:
         runner.close()
 

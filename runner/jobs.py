@@ -1,10 +1,9 @@
-"""What a runner does: replays, evaluations, reports on experiments."""
+"""What a runner does: replays, evaluations, reports on experiments, loads."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import takewhile
-from pathlib import Path
 from typing import Any, Final
 
 from evaluation import experiment as evaluated
@@ -12,10 +11,12 @@ from evaluation import replayed, stored
 from inference import replay as replaying
 from inference.replay import Done, Order
 from inference.versions import folder_of
+from noctis.settings import Settings
 from noctis.storage import experiments, operation_queue, predictions, replays
 from noctis.storage.engine import Engine, transaction
 from noctis.storage.operation_queue import Work
 from noctis.storage.replays import Part, Replay
+from runner.stress.job import StressJob
 
 __all__ = ["GivenUp", "Jobs"]
 
@@ -29,15 +30,16 @@ class GivenUp(Exception):  # noqa: N818 - nothing went wrong
 
 
 class Jobs:
-    """Does operations; ``models`` is the registry's folder, ``stopping`` ends them early."""
+    """Does operations; ``stopping`` ends them early."""
 
     def __init__(
-        self, engine: Engine, url: str, models: Path, stopping: Callable[[], bool]
+        self, engine: Engine, settings: Settings, stopping: Callable[[], bool]
     ) -> None:
         self._engine = engine
-        self._url = url
-        self._models = models
+        self._url = settings.database_url.get_secret_value()
+        self._models = settings.models
         self._stopping = stopping
+        self.stress = StressJob(engine, settings, stopping)
 
     def do(self, work: Work) -> dict[str, Any]:
         """Return what came of an operation; raise GivenUp when it is not to be finished now.
@@ -51,6 +53,8 @@ class Jobs:
                 return self._evaluate(work)
             case "experiment":
                 return self._report(work)
+            case "stress":
+                return self._stress(work)
 
     def _replay(self, work: Work) -> dict[str, Any]:
         """Run stored epochs through a version; cut off anywhere, it goes on from there."""
@@ -125,6 +129,13 @@ class Jobs:
             report["labels"] = evaluated.against_labels(
                 self._engine, found, wanted["source"], wanted["against"]
             )
+        return report
+
+    def _stress(self, work: Work) -> dict[str, Any]:
+        """Put the platform under a load; return its report."""
+        report = self.stress.do(work)
+        if report is None:
+            raise GivenUp
         return report
 
     def _tell(self, work: Work, done: int, total: int) -> None:

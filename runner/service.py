@@ -33,7 +33,8 @@ class Runner:
         self._engine = create(url, application="noctis-runner", connections=3)
         self._stopping = threading.Event()
         self._idle = asyncio.Event()
-        self._jobs = Jobs(self._engine, url, settings.models, self._stopping.is_set)
+        self._jobs = Jobs(self._engine, settings, self._stopping.is_set)
+        self._is_swept = False
         self._root = settings.models
         self.ready = False
 
@@ -60,6 +61,9 @@ class Runner:
 
     def turn(self) -> bool:
         """Do one operation that nobody else does; False when there is none."""
+        if not self._is_swept:
+            self._jobs.stress.sweep()
+            self._is_swept = True
         with transaction(self._engine, CALL_S) as connection:
             waiting = operation_queue.waiting(connection)
         for number in waiting:
