@@ -4,7 +4,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from math import floor
+from math import ceil, floor
 from typing import Final
 
 __all__ = ["Buckets", "Rate", "Spent"]
@@ -23,6 +23,10 @@ class Rate:
     def window_s(self) -> float:
         """How long an empty bucket takes to be full."""
         return self.burst / self.per_second
+
+    def shared(self, by: int) -> "Rate":
+        """Return the share of one of so many who give out this rate together."""
+        return Rate(ceil(self.burst / by), self.per_second / by)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Final
 import anyio
 import anyio.to_thread
 import structlog
+from prometheus_client import Gauge
 from pydantic import BaseModel, Field
 
 from inference.serving import Serving
@@ -32,12 +33,25 @@ __all__ = [
 
 DEADLINE_S: Final = 2.0
 FRESH_S: Final = 1.0
+SLOW_S: Final = 0.5
 _CONNECT: Final = bytes.fromhex("10 0c 0004 4d515454 04 02 000a 0000")
 _CONNACK: Final = 0x20
 
 _REFUSED: Final = "the champion does not load, and another version serves; the log says more"
 
 _log = structlog.get_logger(__name__)
+_ok = Gauge(
+    "noctis_api_check_ok",
+    "1 where the last probe of readiness was answered: database, broker, model.",
+    ["check"],
+    multiprocess_mode="livemin",
+)
+_seconds = Gauge(
+    "noctis_api_check_seconds",
+    "How long the last probe of readiness took.",
+    ["check"],
+    multiprocess_mode="livemax",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +98,7 @@ class Readiness:
         self._probes = probes
         self._lock = anyio.Lock()
         self._last: _Result | None = None
+        self._states: dict[str, str] = {}
 
     async def checks(self) -> dict[str, Check]:
         """Return what each probe found."""
@@ -102,7 +117,19 @@ class Readiness:
         async with anyio.create_task_group() as group:
             for name, probe in self._probes.items():
                 group.start_soon(run, name, probe)
+        for name, check in found.items():
+            _ok.labels(name).set(check.ok)
+            _seconds.labels(name).set(check.seconds)
+            self._log(name, check)
         return {name: found[name] for name in self._probes}
+
+    def _log(self, name: str, check: Check) -> None:
+        """Say when a check begins to fail or to take long, and when that is over."""
+        state = "failed" if not check.ok else "slow" if check.seconds > SLOW_S else "passed"
+        if self._states.get(name, "passed") != state:
+            told = _log.info if state == "passed" else _log.warning
+            told(f"check_{state}", check=name, seconds=check.seconds, reason=check.reason)
+        self._states[name] = state
 
 
 async def _check(probe: Probe) -> Check:

@@ -22,11 +22,13 @@ from api.scopes import SCOPES
 from api.standing import Standing
 from api.tokens import Keyring, TokenError
 from inference.serving import Serving
+from noctis.audit import origin
 from noctis.identity import Principal
 from noctis.settings import Settings
 from noctis.storage.database import Database
 
 __all__ = [
+    "FacadeState",
     "State",
     "caller",
     "catalogue",
@@ -46,17 +48,23 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What one facade is made of; ``app.state.noctis``."""
+    """What each listener is made of; ``app.state.noctis``."""
 
     database: Database
     keyring: Keyring
     logins: Logins
-    serving: Serving
     readiness: Readiness
     settings: Settings
-    desk: Desk
     standing: Standing
     limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class FacadeState(State):
+    """What the facade is made of besides."""
+
+    serving: Serving
+    desk: Desk
     live: Live
 
 
@@ -65,6 +73,10 @@ class State:
 
 def _state(request: Request) -> State:
     return cast("State", request.app.state.noctis)
+
+
+def _facade(request: Request) -> FacadeState:
+    return cast("FacadeState", request.app.state.noctis)
 
 
 async def database(request: Request) -> Database:
@@ -95,12 +107,12 @@ async def logins(request: Request) -> Logins:
 
 async def serving(request: Request) -> Serving:
     """Return what holds the model in use; its ``model`` is the champion of this moment."""
-    return _state(request).serving
+    return _facade(request).serving
 
 
 async def desk(request: Request) -> Desk:
     """Return who asks the model in use."""
-    return _state(request).desk
+    return _facade(request).desk
 
 
 async def settings(request: Request) -> Settings:
@@ -114,7 +126,7 @@ async def catalogue(request: Request) -> Catalogue:
 
 
 async def readiness(request: Request) -> Readiness:
-    """Return the state of what the facade rests on."""
+    """Return the state of what this listener rests on."""
     return _state(request).readiness
 
 
@@ -151,7 +163,7 @@ def check_token(request: Request, token: str) -> Principal:
 
 async def live(request: Request) -> Live:
     """Return what hears the live stages."""
-    return _state(request).live
+    return _facade(request).live
 
 
 async def caller(
@@ -185,4 +197,5 @@ async def caller(
         raise ProblemError(403, detail, kind="scope", headers=challenge)
     request.state.rate_limit = _state(request).limits.request(principal.tenant)
     request.state.tenant = principal.tenant
+    origin.set(request.client.host if request.client else "")
     return principal

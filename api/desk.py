@@ -13,6 +13,7 @@ from inference.explanation import Explanation, explain
 from inference.model import Model
 from inference.serving import Serving
 from inference.stage import Judged, judge
+from inference.trails import Trails
 from noctis.errors import ModelError
 
 __all__ = ["Desk"]
@@ -69,7 +70,8 @@ class Desk:
 
 def _judge(model: Model, sessions: Sequence[Rows | None]) -> list[Judged]:
     judged: list[Judged] = []
+    trails = Trails(most=1)
     for begin in range(0, len(sessions), _PORTION):
         anyio.from_thread.check_cancelled()
-        judged += judge(model, sessions[begin : begin + _PORTION])
+        judged += judge(model, sessions[begin : begin + _PORTION], trails)
     return judged

@@ -5,8 +5,9 @@ from an address, one for a login from anywhere. A stranger who guesses from one 
 that address alone; many of them close the login for all addresses but those from which it was
 opened lately, so they cannot lock its owner out.
 
-All of it is in the memory of one worker: so many workers allow so many times the attempts, and
-no stranger can make the database write.
+All of it is in the memory of each worker, which allows its share of the attempts: so all of
+them together allow what one would, and no stranger can make the database write. Who stays on
+one connection stays with one worker, and has to wait a little early.
 """
 
 from collections import OrderedDict
@@ -28,29 +29,31 @@ KNOWN: Final = 10_000
 class Guesses:
     """Counts attempts by login and address; an unknown login counts like a known one."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic, *, workers: int = 1) -> None:
         self._buckets = Buckets(clock=clock)
+        self._from_one = FROM_ONE.shared(workers)
+        self._from_anywhere = FROM_ANYWHERE.shared(workers)
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def begin(self, login: str, address: str) -> int:
         """Count an attempt; return in how many seconds to come again, 0: go on."""
         pair = (login, network(address))
-        spent = self._buckets.spend(pair, FROM_ONE)
+        spent = self._buckets.spend(pair, self._from_one)
         if spent.wait_s:
             return ceil(spent.wait_s)
         if pair in self._known:
             return 0
-        spent = self._buckets.spend(login, FROM_ANYWHERE)
+        spent = self._buckets.spend(login, self._from_anywhere)
         if spent.wait_s:
-            self._buckets.give_back(pair, FROM_ONE)
+            self._buckets.give_back(pair, self._from_one)
         return ceil(spent.wait_s)
 
     def right(self, login: str, address: str) -> None:
         """Take an attempt back: the password was right."""
         pair = (login, network(address))
-        self._buckets.give_back(pair, FROM_ONE)
+        self._buckets.give_back(pair, self._from_one)
         if pair not in self._known:
-            self._buckets.give_back(login, FROM_ANYWHERE)
+            self._buckets.give_back(login, self._from_anywhere)
         self._known[pair] = None
         self._known.move_to_end(pair)
         if len(self._known) > KNOWN:

@@ -18,8 +18,8 @@ from pydantic import (
 
 from api.bodies import Body
 from api.features import NewEpoch, codes_of
+from api.moments import FIRST
 from api.problems import InvalidField, invalid
-from api.windows import FIRST
 from noctis.ack import DISPOSED
 from noctis.frames import Frames, decode_all
 from noctis.identity import DeviceId

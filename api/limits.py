@@ -58,7 +58,7 @@ class Limits:
             raise ProblemError(429, detail, kind="epochs", headers=wait)
 
     def _share(self, burst: int, per_second: float) -> Rate:
-        return Rate(ceil(burst / self._workers), per_second / self._workers)
+        return Rate(burst, per_second).shared(self._workers)
 
 
 def _headers(rate: Rate, spent: Spent) -> Headers:

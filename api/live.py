@@ -26,7 +26,7 @@ from noctis.mqtt import Message, Session
 from noctis.replica import app_link, device_link
 from noctis.settings import Settings
 
-__all__ = ["MOST_OF_TENANT", "Event", "Listener", "Live", "TooManyError"]
+__all__ = ["MOST_OF_TENANT", "Event", "Listener", "Live", "TooManyError", "dropped"]
 
 MOST_OF_TENANT: Final = 20
 """Streams of a tenant in each process of the facade."""
@@ -39,7 +39,7 @@ MOST_PROCESSES: Final = 16
 
 _log = structlog.get_logger(__name__)
 _streams = Gauge("noctis_api_streams", "Open streams of stages.", multiprocess_mode="livesum")
-_dropped = Count("noctis_api_streams_dropped_total", "Streams whose reader was too slow.")
+dropped = Count("noctis_api_streams_dropped_total", "Streams whose reader was too slow.")
 
 
 class TooManyError(NoctisError):
@@ -85,7 +85,7 @@ class Listener:
         if len(self._waiting) >= MOST_WAITING:
             self.is_slow = True
             self._waiting.clear()
-            _dropped.inc()
+            dropped.inc()
             _log.warning("stream_dropped", tenant=self.tenant, reason="slow reader")
         else:
             self._waiting.append(event)

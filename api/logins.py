@@ -1,7 +1,7 @@
 """Who may have a token: apps by their secret, users by their password or a refresh token."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,21 +11,28 @@ from typing import Final, TypeVar
 import anyio
 import anyio.to_thread
 
+from api.buckets import Buckets, Rate
 from api.guesses import Guesses
 from api.problems import ProblemError
 from api.refresh_tokens import parse, render
-from api.scopes import granted
+from api.scopes import SCOPES, granted
 from noctis import passphrases
 from noctis.audit import audit
-from noctis.errors import IdentityError
+from noctis.errors import IdentityError, StorageError
 from noctis.identity import Principal, parse_login, user_subject
 from noctis.storage import accounts, refreshes, users
+from noctis.storage import audit as entries
 from noctis.storage.database import Connection, Database
 from noctis.storage.refreshes import Outcome
 
 __all__ = ["Login", "Logins", "Refused"]
 
 T = TypeVar("T")
+KEPT_OF_ONE: Final = Rate(burst=1, per_second=1 / 600)
+KEPT_OF_ALL: Final = Rate(burst=20, per_second=1 / 60)
+"""How often a login that is guessed at, and all of them, are written into the audit."""
+
+KEEP_S: Final = 5.0
 HASHERS: Final = 2
 MAX_WAITING: Final = 16
 
@@ -60,13 +67,27 @@ class Refused(Exception):  # noqa: N818 - an answer, not an error
 
 
 class Logins:
-    """Checks secrets. Few at once: hashing is slow by intention, and takes 64 MiB for users."""
+    """Checks secrets. Few at once: hashing is slow by intention, and takes 64 MiB for users.
 
-    def __init__(self, database: Database, guesses: Guesses | None = None) -> None:
+    ``scopes`` are all that there are, with what each is good for; ``grants`` says which of them
+    a role may have.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        guesses: Guesses | None = None,
+        *,
+        scopes: Mapping[str, str] = SCOPES,
+        grants: Callable[[str | None], frozenset[str]] = granted,
+    ) -> None:
+        self.scopes = scopes
+        self._grants = grants
         self._database = database
         self._guesses = guesses or Guesses()
         self._apps = _Queue(database.seconds)
         self._users = _Queue(database.seconds)
+        self._kept = Buckets()
 
     async def app(
         self, username: str, secret: str, asked: AbstractSet[str], address: str
@@ -82,7 +103,7 @@ class Logins:
         if found is None:
             _tell("login_refused", username, address, "client_credentials")
             raise Refused
-        scopes = _narrowed(granted(found.role), asked)
+        scopes = _narrowed(self._grants(found.role), asked)
         return Login(Principal(username, found.tenant, scopes), at)
 
     async def user(
@@ -94,8 +115,10 @@ class Logins:
         """
         at = time.time()
         known = await self._checked(login, password, address)
-        scopes = _narrowed(granted(known.user.role), asked)
+        scopes = _narrowed(self._grants(known.user.role), asked)
         name, tenant = parse_login(login)
+        subject = user_subject(name, tenant)
+        told = not self._kept.spend(f"in {login}", KEPT_OF_ONE).wait_s
 
         def begin(connection: Connection) -> refreshes.Secret | None:
             user = users.confirmed(tenant, connection, known.user)
@@ -103,14 +126,15 @@ class Logins:
                 return None
             if known.renewed:
                 users.rehash(tenant, connection, user, known.renewed)
+            if told:
+                entries.record(tenant, connection, "signed_in", by=subject, address=address)
             now = datetime.fromtimestamp(at, UTC)
             return refreshes.begin(tenant, connection, user.id, scopes, now)
 
         secret = await self._of(tenant).call(begin)
         if secret is None:
             raise Refused
-        principal = Principal(user_subject(name, tenant), tenant, scopes)
-        return Login(principal, at, render(tenant, secret))
+        return Login(Principal(subject, tenant, scopes), at, render(tenant, secret))
 
     async def change_password(
         self, login: str, password: str, wanted: str, address: str
@@ -127,18 +151,24 @@ class Logins:
             if users.confirmed(tenant, connection, known.user) is None:
                 return False
             users.set_password(tenant, connection, name, hashed)
+            entries.record(
+                tenant,
+                connection,
+                "user_password_set",
+                by=user_subject(name, tenant),
+                target=name,
+                address=address,
+            )
             return True
 
         if not await self._of(tenant).call(change):
             raise Refused
-        subject = user_subject(name, tenant)
-        audit("user_password_set", by=subject, tenant=tenant, user=name, address=address)
 
     async def _checked(self, login: str, password: str, address: str) -> _Known:
         """Return the user whose password is right; raise Refused or ProblemError 429."""
         wait_s = self._guesses.begin(login, address)
         if wait_s:
-            _tell("login_slowed", login, address, "password")
+            await self._slowed(login, address)
             detail = "too many wrong passwords for this login; wait, and try again"
             raise _busy(detail, wait_s)
         known = None
@@ -167,9 +197,10 @@ class Logins:
         if turned.outcome is not Outcome.TURNED or turned.secret is None:
             by = user_subject(turned.user, tenant) if turned.user else "unknown"
             if turned.outcome is Outcome.REUSED:
-                audit("refresh_token_reused", by=by, tenant=tenant, address=address)
+                told = {"by": by, "address": address, "outcome": "refused"}
+                await self._keep(tenant, "refresh_token_reused", **told)
             raise Refused(too_wide=turned.outcome is Outcome.TOO_WIDE)
-        scopes = turned.scopes & granted(turned.role)
+        scopes = turned.scopes & self._grants(turned.role)
         if asked:
             scopes &= asked
         principal = Principal(user_subject(turned.user, tenant), tenant, scopes)
@@ -187,6 +218,27 @@ class Logins:
         """Return what is stored of a user's password; raise PassphraseError, or as ``user``."""
         async with self._users.turn():
             return await anyio.to_thread.run_sync(passphrases.hash_passphrase, password)
+
+    async def _slowed(self, login: str, address: str) -> None:
+        """Tell the log of a guesser, and once in a while the audit: strangers write little."""
+        spent = (
+            self._kept.spend(login, KEPT_OF_ONE).wait_s
+            or self._kept.spend(None, KEPT_OF_ALL).wait_s
+        )
+        if spent or not _is_login(login):
+            _tell("login_slowed", login, address, "password")
+            return
+        told = {"by": login, "address": address, "outcome": "refused"}
+        await self._keep(parse_login(login)[1], "login_slowed", **told)
+
+    async def _keep(self, tenant: str, action: str, **told: str) -> None:
+        """Write an entry of the audit; where the database is away, a line of the log."""
+        try:
+            await self._of(tenant).call(
+                lambda it: entries.record(tenant, it, action, **told), within_s=KEEP_S
+            )
+        except (StorageError, TimeoutError):
+            audit(action, tenant=tenant, **told)
 
     def _of(self, tenant: str) -> Database:
         return self._database.of(lambda: tenant)
@@ -220,7 +272,7 @@ def _busy(detail: str, wait_s: int) -> ProblemError:
 
 
 def _narrowed(may: frozenset[str], asked: AbstractSet[str]) -> frozenset[str]:
-    if not asked <= may:
+    if not may or not asked <= may:
         raise Refused(too_wide=True)
     return frozenset(asked) or may
 

@@ -8,6 +8,8 @@ from prometheus_client import Counter, Histogram
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.checks import Readiness
+
 __all__ = ["BodyLimit", "Measure"]
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -22,6 +24,8 @@ _HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
 )
+_LAST: Final = (b"connection", b"close")
+"""Of the answers of a process that is about to end: the next request goes elsewhere."""
 
 _requests = Counter(
     "noctis_api_requests_total", "Requests answered.", ["method", "route", "status"]
@@ -41,8 +45,9 @@ class Measure:
     The route is its template, so neither a device's name nor a stranger's path is a label.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, readiness: Readiness) -> None:
         self._app = app
+        self._readiness = readiness
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, measured."""
@@ -57,6 +62,8 @@ class Measure:
                 status = message["status"]
                 named = {name for name, _ in message["headers"]}
                 always = (*_HEADERS, *scope.get("state", {}).get("rate_limit", ()))
+                if self._readiness.draining:
+                    always = (*always, _LAST)
                 missing = [header for header in always if header[0] not in named]
                 message["headers"] = [*message["headers"], *missing]
             await send(message)

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Collection
 from typing import Any, Final, Literal
 from urllib.parse import unquote_plus
 
@@ -9,7 +10,6 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from api.scopes import SCOPES
 from api.tokens import LIFETIME_S
 from noctis.errors import NoctisError
 
@@ -102,11 +102,11 @@ def oauth_response(_request: Request, error: Exception) -> JSONResponse:
     return JSONResponse(document.model_dump(), status, headers)
 
 
-def scopes_of(scope: str | None) -> frozenset[str]:
+def scopes_of(scope: str | None, known: Collection[str]) -> frozenset[str]:
     """Return the scopes that a form asks for, none: whatever there is; raise OAuthError."""
     asked = frozenset((scope or "").split())
-    if not asked <= SCOPES.keys():
-        code, detail = "invalid_scope", f"the scopes are {', '.join(sorted(SCOPES))}"
+    if not asked <= set(known):
+        code, detail = "invalid_scope", f"the scopes are {', '.join(sorted(known))}"
         raise OAuthError(code, detail)
     return asked
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 from uuid import UUID
 
 from fastapi import Response
@@ -65,11 +65,12 @@ class Operation(BaseModel):
 
 def told(it: operations.Operation) -> Operation:
     """Return an operation as it is told."""
+    kind = cast("Kind", it.kind)  # a load is no tenant's
     return Operation(
         id=it.id,
-        kind=it.kind,
+        kind=kind,
         state=it.state,
-        progress=Progress(done=it.done, total=it.total, unit=_UNITS.get(it.kind, "parts")),
+        progress=Progress(done=it.done, total=it.total, unit=_UNITS.get(kind, "parts")),
         request=it.request,
         requested_by=it.requested_by,
         created_at=it.created_at,

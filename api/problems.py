@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from typing_extensions import override
 
+from api.problem_kinds import KINDS, PLAIN, uri_of
 from noctis.errors import NoctisError, StorageUnavailableError
 from noctis.storage.errors import AlreadyExistsError, NotFoundError
 from noctis.storage.quotas import QuotaError
@@ -64,7 +65,7 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = Field("about:blank", description="a name of the kind of problem, as a URI")
+    type: str = Field(PLAIN, description="the kind of problem, as a URI that never changes")
     title: str = Field(description="the kind of problem", examples=["Not Found"])
     status: int = Field(description="the HTTP status", examples=[404])
     detail: str | None = Field(None, description="this very case, and what to do about it")
@@ -75,8 +76,8 @@ class Problem(BaseModel):
 class ProblemError(NoctisError):
     """A request that is answered with a problem.
 
-    ``kind`` is a short stable name, such as ``"page-token"``; without one, title and status
-    say it all. ``extra`` are further members of the document.
+    ``kind`` is a name of ``api.problem_kinds``, such as ``"page-token"``; without one, title
+    and status say it all. ``extra`` are further members of the document.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class ProblemResponse(JSONResponse):
 def respond(request: Request, problem: ProblemError) -> ProblemResponse:
     """Return the response that tells ``problem``."""
     document = Problem(
-        type=f"urn:noctis:problem:{problem.kind}" if problem.kind else "about:blank",
+        type=uri_of(problem.kind),
         title=HTTPStatus(problem.status).phrase,
         status=problem.status,
         detail=problem.message or None,
@@ -131,19 +132,29 @@ def respond(request: Request, problem: ProblemError) -> ProblemResponse:
     )
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def documented(*what: int | str) -> dict[int | str, dict[str, Any]]:
     """Return OpenAPI's description of the problems that a route answers with.
 
-    Where a token is asked for (401), there may be two (400), or too many requests (429).
+    ``what``: statuses, and names of ``KINDS`` that are the route's own; each status knows the
+    kinds that come with it everywhere (``api.describing``). Where a token is asked for (401),
+    there may be two (400), or too many requests (429).
     """
-    more = (400, 429) if HTTPStatus.UNAUTHORIZED in statuses else ()
+    statuses = {it for it in what if isinstance(it, int)}
+    if HTTPStatus.UNAUTHORIZED in statuses:
+        statuses |= {400, 429}
+    own: dict[int, list[str]] = {status: [] for status in statuses}
+    for name in (it for it in what if isinstance(it, str)):
+        known = KINDS[name].statuses
+        for status in [it for it in known if it in statuses] or known[:1]:
+            own.setdefault(status, []).append(name)
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
         status: {
             "description": HTTPStatus(status).phrase,
             "content": {MEDIA_TYPE: {"schema": schema}},
+            **({"x-kinds": names} if names else {}),
         }
-        for status in sorted({*statuses, *more})
+        for status, names in sorted(own.items())
     }
 
 
@@ -191,16 +202,29 @@ def _methods(request: Request) -> list[str]:
 
 def _on_invalid(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
-    errors = [InvalidField.at(tuple(entry["loc"]), entry["msg"]) for entry in error.errors()]
+    errors = [
+        InvalidField.at(_place(entry, error.body), entry["msg"]) for entry in error.errors()
+    ]
     where = ", ".join(field.location for field in errors)
     problem = ProblemError(422, f"cannot be understood: {where}", kind="invalid", errors=errors)
     return respond(request, problem)
 
 
-def _place(entry: Mapping[str, Any]) -> tuple[str | int, ...]:
-    """Return where an error is; of a body that is no JSON, the body, not one of its letters."""
+def _place(entry: Mapping[str, Any], body: object) -> tuple[str | int, ...]:
+    """Return where an error is; of a body that is no JSON, the body, not one of its letters.
+
+    Where a member may be of several kinds, the kind's name is no step of the way.
+    """
     place: tuple[str | int, ...] = entry["loc"]
-    return place[:1] if entry["type"] == "json_invalid" else place
+    if place[:1] != ("body",):
+        return place
+    steps: list[str | int] = ["body"]
+    for step in () if entry["type"] == "json_invalid" else place[1:]:
+        is_kind = isinstance(body, Mapping) and step == body.get("kind") and step not in body
+        if not is_kind:
+            steps.append(step)
+            body = body.get(step) if isinstance(body, Mapping) else None
+    return tuple(steps)
 
 
 def _on_not_found(request: Request, error: Exception) -> ProblemResponse:

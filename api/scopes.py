@@ -3,6 +3,9 @@
 from typing import Final
 
 __all__ = [
+    "ALERTS_ACKNOWLEDGE",
+    "ALERTS_READ",
+    "ALERTS_WRITE",
     "APP_SCOPES",
     "DEVICES_READ",
     "DEVICES_WRITE",
@@ -12,6 +15,9 @@ __all__ = [
     "EVALUATION_RUN",
     "EXPERIMENTS_READ",
     "EXPERIMENTS_WRITE",
+    "INTERNAL_READ",
+    "INTERNAL_RUN",
+    "INTERNAL_SCOPES",
     "LABELS_WRITE",
     "MODELS_READ",
     "MODELS_WRITE",
@@ -25,6 +31,7 @@ __all__ = [
     "SCOPES",
     "USERS_WRITE",
     "granted",
+    "granted_internally",
 ]
 
 DEVICES_READ: Final = "devices:read"
@@ -45,6 +52,11 @@ OPERATIONS_READ: Final = "operations:read"
 EXPERIMENTS_READ: Final = "experiments:read"
 EXPERIMENTS_WRITE: Final = "experiments:write"
 USERS_WRITE: Final = "users:write"
+ALERTS_READ: Final = "alerts:read"
+ALERTS_ACKNOWLEDGE: Final = "alerts:acknowledge"
+ALERTS_WRITE: Final = "alerts:write"
+INTERNAL_READ: Final = "internal:read"
+INTERNAL_RUN: Final = "internal:run"
 
 APP_SCOPES: Final = {
     DEVICES_READ: "list the tenant's devices",
@@ -54,6 +66,9 @@ APP_SCOPES: Final = {
 
 SCOPES: Final = APP_SCOPES | {
     RECORDINGS_READ: "read the tenant's nights",
+    ALERTS_READ: "read the tenant's alerts and their rules",
+    ALERTS_ACKNOWLEDGE: "say that an alert was seen",
+    ALERTS_WRITE: "change the rules of alerts",
     MODELS_READ: "read the models' versions and figures",
     DRIFT_READ: "read how far the tenant's devices have drifted",
     PREDICT: "stage epochs, stored or sent",
@@ -69,13 +84,28 @@ SCOPES: Final = APP_SCOPES | {
     EXPERIMENTS_WRITE: "start and stop experiments, for the whole platform",
     MODELS_WRITE: "upload, promote and roll back models, for the whole platform",
 }
-"""Every scope, with what it is good for."""
+"""Every scope of the facade, with what it is good for."""
+
+INTERNAL_SCOPES: Final = {
+    INTERNAL_READ: "see how the whole platform fares, all tenants",
+    INTERNAL_RUN: "put the platform under load, break and mend its parts",
+}
+"""Those of ``/internal``. No token of the facade has one, whoever asks for it there."""
 
 _VIEWER: Final = frozenset(
-    {DEVICES_READ, EPOCHS_READ, PREDICTIONS_READ, RECORDINGS_READ, MODELS_READ, DRIFT_READ}
+    {
+        ALERTS_READ,
+        DEVICES_READ,
+        EPOCHS_READ,
+        PREDICTIONS_READ,
+        RECORDINGS_READ,
+        MODELS_READ,
+        DRIFT_READ,
+    }
 )
-_MEMBER: Final = _VIEWER | {PREDICT, RECORDINGS_WRITE, LABELS_WRITE}
+_MEMBER: Final = _VIEWER | {ALERTS_ACKNOWLEDGE, PREDICT, RECORDINGS_WRITE, LABELS_WRITE}
 _ADMIN: Final = _MEMBER | {
+    ALERTS_WRITE,
     EPOCHS_WRITE,
     DEVICES_WRITE,
     EVALUATION_RUN,
@@ -96,3 +126,8 @@ ROLES: Final[dict[str, frozenset[str]]] = {
 def granted(role: str | None) -> frozenset[str]:
     """Return what a role may ask for; an app without one may read devices and their epochs."""
     return frozenset(APP_SCOPES) if role is None else ROLES.get(role, frozenset())
+
+
+def granted_internally(role: str | None) -> frozenset[str]:
+    """Return what a role may ask for at ``/internal``: ``platform`` all, any other nothing."""
+    return frozenset(INTERNAL_SCOPES) if role == "platform" else frozenset()

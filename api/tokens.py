@@ -3,6 +3,7 @@
 import os
 import time
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
@@ -22,18 +23,31 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from filelock import FileLock
 
+from api.verified import Verified, VerifiedTokens
 from noctis.errors import ConfigurationError, IdentityError, NoctisError
 from noctis.identity import Principal, check_tenant
 
-__all__ = ["AUDIENCE", "ISSUER", "LIFETIME_S", "Keyring", "SigningKey", "TokenError"]
+__all__ = [
+    "AUDIENCE",
+    "INTERNAL_AUDIENCE",
+    "ISSUER",
+    "LIFETIME_S",
+    "Keyring",
+    "SigningKey",
+    "TokenError",
+]
 
 ISSUER: Final = "noctis"
 AUDIENCE: Final = "noctis-api"
+INTERNAL_AUDIENCE: Final = "noctis-internal"
+"""Of the tokens for `/internal`: neither listener takes what was made for the other."""
+
 LIFETIME_S: Final = 15 * 60
 ALGORITHM: Final = "EdDSA"
 TYPE: Final = "at+jwt"
 LOCK_SECONDS: Final = 10.0
 LONGEST: Final = 4096
+SETTLED_NS: Final = 2_000_000_000
 _REQUIRED: Final = ("iss", "aud", "exp", "iat", "sub", "jti", "tenant", "scope")
 
 
@@ -68,15 +82,19 @@ class Keyring:
     The folder gets its first key on first use. A key is one PEM file, mode 0600, named after
     the moment of its making. ``rotate`` makes another; the one before verifies for as long as
     its last token lives, and is deleted at the next turn. Deleting a file retires a key at
-    once. Other processes see either with their next token.
+    once. Other processes see either with their next token. ``audience`` is whom its tokens
+    are for; it takes none that is for another.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, audience: str = AUDIENCE) -> None:
+        self.folder = folder
+        self._audience = audience
         self._paths: list[Path] = []
         self._loaded: list[SigningKey] = []
+        self._seen_ns = 0
         self._lock = Lock()
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._verified = VerifiedTokens()
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._alone():
             if not self.keys():
                 self._make()
@@ -84,13 +102,24 @@ class Keyring:
     def keys(self) -> dict[str, SigningKey]:
         """Return the keys that are good for something, by id, the oldest first."""
         with self._lock:
-            paths = sorted(self._folder.glob("*.pem"))
-            if paths != self._paths:
-                self._loaded = [_load(path) for path in paths if path.exists()]
-                self._paths = paths
+            self._look()
             loaded = self._loaded
         good = [key for key, after in pairwise(loaded) if time.time_ns() < _retired_ns(after)]
         return {key.kid: key for key in [*good, *loaded[-1:]]}
+
+    def _look(self) -> None:
+        """Load what is in the folder, where its time says that something came or went.
+
+        A time that is fresh may hide another change of the same moment.
+        """
+        changed_ns = self.folder.stat().st_mtime_ns
+        if changed_ns == self._seen_ns and time.time_ns() - changed_ns > SETTLED_NS:
+            return
+        paths = sorted(self.folder.glob("*.pem"))
+        if paths != self._paths:
+            self._loaded = [_load(path) for path in paths if path.exists()]
+            self._paths = paths
+        self._seen_ns = changed_ns
 
     def rotate(self, *, forget: bool = False) -> SigningKey:
         """Make a new key that signs from now on; the one before still verifies.
@@ -100,18 +129,18 @@ class Keyring:
         with self._alone():
             kept = set() if forget else self.keys().keys()
             key = self._make()
-            for path in self._folder.glob("*.pem"):
+            for path in self.folder.glob("*.pem"):
                 if _load(path).kid not in kept | {key.kid}:
                     path.unlink()
         return key
 
     def _alone(self) -> FileLock:
-        return FileLock(self._folder / ".lock", timeout=LOCK_SECONDS)
+        return FileLock(self.folder / ".lock", timeout=LOCK_SECONDS)
 
     def _make(self) -> SigningKey:
         key = SigningKey.of(Ed25519PrivateKey.generate(), time.time_ns())
         pem = key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        path = self._folder / f"{key.made_ns:020d}.pem"
+        path = self.folder / f"{key.made_ns:020d}.pem"
         draft = path.with_suffix(".new")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -127,7 +156,7 @@ class Keyring:
         issued = round(time.time() if now is None else now, 3)
         claims = {
             "iss": ISSUER,
-            "aud": AUDIENCE,
+            "aud": self._audience,
             "sub": principal.subject,
             "client_id": principal.subject,
             "tenant": principal.tenant,
@@ -148,31 +177,40 @@ class Keyring:
         if len(token) > LONGEST:
             message = "the token is too long"
             raise TokenError(message, hint="get one from POST /v1/auth/token")
-        try:
-            header = jwt.get_unverified_header(token)
-            key = self.keys().get(header.get("kid", ""))
-            if key is None or header.get("typ") != TYPE:
-                message = "the token was not made here"
-                raise TokenError(message, hint="get one from POST /v1/auth/token")
-            claims = jwt.decode(
-                token,
-                key.private.public_key(),
-                algorithms=[ALGORITHM],
-                audience=AUDIENCE,
-                issuer=ISSUER,
-                options={"require": list(_REQUIRED), "strict_aud": True},
-            )
-        except jwt.ExpiredSignatureError as error:
-            message = "the token has expired"
-            raise TokenError(message, hint="get a new one from POST /v1/auth/token") from error
-        except jwt.InvalidTokenError as error:
-            message = "the token is not valid"
-            raise TokenError(message, hint="get one from POST /v1/auth/token") from error
-        return _principal(claims), _issued_at(claims)
+        keys = self.keys()
+        known = self._verified.find(token, keys)
+        if known is None:
+            known = _verified(token, keys, self._audience)
+            self._verified.keep(token, known)
+        return known.principal, known.issued_at
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """Return the JSON Web Key Set with which others can verify our tokens."""
         return {"keys": [key.jwk for key in self.keys().values()]}
+
+
+def _verified(token: str, keys: Mapping[str, SigningKey], audience: str) -> Verified:
+    try:
+        header = jwt.get_unverified_header(token)
+        key = keys.get(header.get("kid", ""))
+        if key is None or header.get("typ") != TYPE:
+            message = "the token was not made here"
+            raise TokenError(message, hint="get one from POST /v1/auth/token")
+        claims = jwt.decode(
+            token,
+            key.private.public_key(),
+            algorithms=[ALGORITHM],
+            audience=audience,
+            issuer=ISSUER,
+            options={"require": list(_REQUIRED), "strict_aud": True},
+        )
+    except jwt.ExpiredSignatureError as error:
+        message = "the token has expired"
+        raise TokenError(message, hint="get a new one from POST /v1/auth/token") from error
+    except jwt.InvalidTokenError as error:
+        message = "the token is not valid"
+        raise TokenError(message, hint="get one from POST /v1/auth/token") from error
+    return Verified(_principal(claims), _issued_at(claims), key.kid, int(claims["exp"]))
 
 
 def _issued_at(claims: dict[str, Any]) -> float:

@@ -8,21 +8,19 @@ from typing import Annotated, Final
 from fastapi import Query
 from pydantic import AwareDatetime, Field, TypeAdapter
 
+from api.moments import FIRST, LAST
+from api.moments import Moment as Instant
 from api.names import DeviceName
 from api.paging import MAX_PAGE_SIZE, PageSize, PageToken, next_token, position_of
 from api.problems import invalid
 from noctis.storage import epochs
 
-__all__ = ["FIRST", "LAST", "Moment", "Window", "window"]
+__all__ = ["Moment", "Window", "window"]
 
 DAY: Final = timedelta(days=1)
 AHEAD: Final = timedelta(days=2)  # no stored epoch starts later than that after now
-FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
-LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
-Moment = Annotated[
-    AwareDatetime | None, Query(ge=FIRST, le=LAST, examples=["2026-03-01T22:14:30Z"])
-]
+Moment = Annotated[Instant | None, Query(ge=FIRST, le=LAST, examples=["2026-03-01T22:14:30Z"])]
 _IN_TIME: Final = TypeAdapter(
     tuple[
         AwareDatetime,

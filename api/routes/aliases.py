@@ -1,29 +1,29 @@
 """Moving an alias: to a version, or back; and how far the change has come."""
 
-import os
-import socket
 from collections.abc import Callable
 from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Depends, Response, Security
-from prometheus_client import REGISTRY, CollectorRegistry, multiprocess
 from pydantic import BaseModel, Field
 
+from api.auditing import noted
 from api.catalogue import Catalogue, Pointer
-from api.deps import caller, catalogue, serving
+from api.deps import caller, catalogue, database, serving
 from api.etags import IfMatch, check
 from api.problems import ProblemError, documented, invalid
 from api.routes.models import AliasName, AliasState, ModelName, alias_of
 from api.scopes import MODELS_WRITE
-from api.threads import in_thread
+from api.threads import in_thread, loading
 from inference.serving import Serving
 from noctis.errors import ModelError
 from noctis.identity import Principal
+from noctis.storage.database import Database
 from registry.errors import AliasMovedError, NothingToUndoError, UnknownVersionError
+from registry.presence import Holder, holders
 from registry.store import CHAMPION, Alias, Switch
 
-__all__ = ["Text", "Writer", "moved", "router"]
+__all__ = ["Store", "Text", "Writer", "moved", "router"]
 
 router = APIRouter(
     prefix="/v1/models", tags=["models"], responses=documented(401, 403, 422, 504)
@@ -32,12 +32,13 @@ router = APIRouter(
 Text = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Writer = Annotated[Principal, Security(caller, scopes=[MODELS_WRITE])]
 Known = Annotated[Catalogue, Depends(catalogue)]
+Store = Annotated[Database, Depends(database)]
 
 
 class Move(BaseModel):
     """Where an alias is to point."""
 
-    version: str = Field(pattern="^[a-z0-9][a-z0-9.-]{0,63}$", examples=["20261122-9da3d8e8"])
+    version: str = Field(pattern="^[a-z0-9][a-z0-9.-]{0,63}$", examples=["20261122-51fbb6d0"])
     reason: Text = Field("", description="for the history", examples=["to be watched"])
 
 
@@ -48,17 +49,22 @@ class Rollback(BaseModel):
     reason: Text = Field("", examples=["too much REM"])
 
 
-class Reloaded(BaseModel):
-    """Which models the facade's processes serve."""
+class Process(BaseModel):
+    """A process that serves a model of this name."""
 
-    model: str = Field(
-        description="what this process serves, after a look", examples=["stager@1"]
-    )
-    process: str = Field(description="which process that is", examples=["api-1/7"])
+    process: str = Field(description="service, host and number", examples=["inference vm/7"])
+    model: str | None = Field(description="null: none loads", examples=["stager@1"])
+    is_champion: bool = Field(description="whether that is what the champion points at now")
     refusal: str | None = Field(description="why it does not serve the champion; else null")
-    processes: dict[str, int] = Field(
-        description="how many processes of this facade serve each model",
-        examples=[{"stager@1": 2}],
+
+
+class Reloaded(BaseModel):
+    """What the champion of a model is, and how far it has come."""
+
+    champion: str = Field(description="what is to be served", examples=["stager@1"])
+    looked: bool = Field(description="whether the process that answers serves it, and looked")
+    processes: list[Process] = Field(
+        description="that were there in the last 15 s, of all services that share the registry"
     )
 
 
@@ -66,7 +72,7 @@ class Reloaded(BaseModel):
     "/{model:name}/aliases/{alias:name}",
     operation_id="setAlias",
     summary="Let an alias point at a version",
-    responses=documented(404, 409, 412, 428),
+    responses=documented(404, 409, 412, 428, "gate", "model"),
 )
 async def set_alias(
     *,
@@ -74,6 +80,7 @@ async def set_alias(
     alias: AliasName,
     move: Move,
     who: Writer,
+    store: Store,
     known: Known,
     response: Response,
     if_match: IfMatch = None,
@@ -98,14 +105,16 @@ async def set_alias(
         except UnknownVersionError as error:
             raise invalid(("body", "version"), error.message) from error
 
-    return await moved(known, model, alias, work, if_match=if_match, response=response)
+    now = await moved(known, model, alias, work, if_match=if_match, response=response)
+    await noted(who, store, "model_alias_set", f"{model}@{alias}", version=now.version)
+    return now
 
 
 @router.post(
     "/{model:name}/aliases/{alias:name}:rollback",
     operation_id="rollbackAlias",
     summary="Let an alias point where it pointed before",
-    responses=documented(404, 409, 412, 428),
+    responses=documented(404, 409, 412, 428, "alias", "model"),
 )
 async def rollback_alias(
     *,
@@ -113,6 +122,7 @@ async def rollback_alias(
     alias: AliasName,
     order: Rollback,
     who: Writer,
+    store: Store,
     known: Known,
     response: Response,
     if_match: IfMatch = None,
@@ -127,39 +137,47 @@ async def rollback_alias(
             expected=current.version,
         )
 
-    return await moved(known, model, alias, work, if_match=if_match, response=response)
+    now = await moved(known, model, alias, work, if_match=if_match, response=response)
+    await noted(who, store, "model_rolled_back", f"{model}@{alias}", version=now.version)
+    return now
 
 
 @router.post(
     "/{model:name}:reload",
     operation_id="reloadModel",
     summary="Look for a new champion now",
-    responses=documented(404, 503),
+    responses=documented(404, 503, "model"),
 )
 async def reload_model(
     model: ModelName,
-    _who: Writer,
+    who: Writer,
+    store: Store,
     known: Known,
     held: Annotated[Serving, Depends(serving)],
 ) -> Reloaded:
-    """Let the process that answers look at once; all others look by themselves every second.
+    """Let the process that answers look at once, and tell which processes serve what.
 
-    What a model serves is told of `stager`, which the facade asks. A champion that does not
-    load is refused, and the former one serves on.
+    All others look by themselves every second or two: ask again until each `is_champion`. A
+    champion that does not load is refused, and the former one serves on. The facade itself
+    serves `stager` alone; nights are staged by the companion.
     """
-    await in_thread(lambda: known.registry(model))
-    try:
-        serves = await in_thread(held.look)
-    except ModelError as error:
-        detail = f"no model serves: {known.without_paths(error.message)}"
-        raise ProblemError(503, detail, kind="model") from error
-    refusal = held.refusal
-    return Reloaded(
-        model=serves.full_name,
-        process=f"{socket.gethostname()}/{os.getpid()}",
-        refusal=None if refusal is None else known.without_paths(str(refusal)),
-        processes=await in_thread(_processes),
-    )
+    registry = await in_thread(lambda: known.registry(model))
+    is_ours = model == held.name
+    if is_ours:
+        try:
+            await loading(held.look)
+        except ModelError as error:
+            detail = f"no model serves: {known.without_paths(error.message)}"
+            raise ProblemError(503, detail, kind="model") from error
+    await noted(who, store, "model_reload_asked", model)
+
+    def work() -> Reloaded:
+        champion = f"{model}@{known.resolve(model, CHAMPION)}"
+        found = holders(registry.folder)
+        told = [_process(it, champion, known) for it in found]
+        return Reloaded(champion=champion, looked=is_ours, processes=told)
+
+    return await in_thread(work)
 
 
 async def moved(
@@ -193,22 +211,13 @@ async def moved(
             raise ProblemError(409, detail, kind="model") from error
         return known.pointer(model, alias)
 
-    now = await in_thread(all_of_it)
+    now = await loading(all_of_it)
     structlog.get_logger().info("alias_moved", model=model, alias=alias, version=now.version)
     response.headers["ETag"] = now.etag
     return alias_of(now)
 
 
-def _processes() -> dict[str, int]:
-    """Count this facade's processes by the model they serve, from what they measure."""
-    registry = REGISTRY
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return {
-        sample.labels["model"]: int(sample.value)
-        for family in registry.collect()
-        if family.name == "noctis_inference_model"
-        for sample in family.samples
-        if sample.value
-    }
+def _process(it: Holder, champion: str, known: Catalogue) -> Process:
+    refusal = None if it.refusal is None else known.without_paths(it.refusal)
+    is_champion = it.model == champion
+    return Process(process=it.process, model=it.model, is_champion=is_champion, refusal=refusal)

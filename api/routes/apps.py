@@ -6,13 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response, Security
 from pydantic import BaseModel, Field
 
+from api.auditing import record
 from api.bodies import Body
 from api.deps import caller, database
 from api.names import NAME
 from api.problems import documented
 from api.reach import check_reach
 from api.scopes import USERS_WRITE
-from noctis.audit import audit
 from noctis.identity import Principal, Role, app_username, check_role
 from noctis.storage import accounts
 from noctis.storage.database import Connection, Database
@@ -53,6 +53,12 @@ class NewApp(Body):
     role: Role | None = Field(None, description=_ROLE)
 
 
+class AppChange(Body):
+    """What is to be different."""
+
+    role: Role | None = Field(description=_ROLE)
+
+
 class AppSecret(BaseModel):
     """What an app proves itself with; it is shown this once."""
 
@@ -72,16 +78,19 @@ async def list_apps(who: Admin, store: Store) -> Apps:
     operation_id="createApp",
     summary="Add an app",
     status_code=201,
-    responses=documented(409),
+    responses=documented(409, "exists", "role"),
 )
 async def create_app(wanted: NewApp, who: Admin, store: Store, response: Response) -> AppSecret:
     """Add an app in a role that grants nothing that this token does not, or in none."""
     check_reach(who, wanted.role)
     username = app_username(wanted.name, who.tenant)
-    secret = await store.call(
-        lambda it: accounts.add(who.tenant, it, username, "app", role=wanted.role)
-    )
-    audit("app_added", by=who.subject, tenant=who.tenant, app=username, role=wanted.role)
+
+    def work(connection: Connection) -> str:
+        made = accounts.add(who.tenant, connection, username, "app", role=wanted.role)
+        record(who, connection, "app_added", username, role=wanted.role or "none")
+        return made
+
+    secret = await store.call(work)
     response.headers["Location"] = f"/v1/apps/{wanted.name}"
     return AppSecret(client_id=username, client_secret=secret)
 
@@ -94,11 +103,34 @@ async def get_app(app: AppName, who: Admin, store: Store) -> App:
     return await store.call(lambda it: _get(it, who, app))
 
 
+@router.patch(
+    "/{app:name}",
+    operation_id="updateApp",
+    summary="Give an app another role",
+    responses=documented(404, "role"),
+)
+async def update_app(app: AppName, change: AppChange, who: Admin, store: Store) -> App:
+    """Change what an app's tokens may be good for; those it has are void within seconds.
+
+    Neither a role nor an app is in reach that grants more than this token does.
+    """
+    check_reach(who, change.role)
+    username = app_username(app, who.tenant)
+
+    def work(connection: Connection) -> App:
+        check_reach(who, _get(connection, who, app).role)
+        accounts.set_role(who.tenant, connection, username, change.role)
+        record(who, connection, "app_role_set", username, role=change.role or "none")
+        return _get(connection, who, app)
+
+    return await store.call(work)
+
+
 @router.post(
     "/{app:name}:rotate",
     operation_id="rotateAppSecret",
     summary="Give an app another secret",
-    responses=documented(404),
+    responses=documented(404, "role"),
 )
 async def rotate_app(app: AppName, who: Admin, store: Store) -> AppSecret:
     """Make another secret; the one before, and the tokens got with it, are worth nothing."""
@@ -106,10 +138,10 @@ async def rotate_app(app: AppName, who: Admin, store: Store) -> AppSecret:
 
     def work(connection: Connection) -> str:
         check_reach(who, _get(connection, who, app).role)
+        record(who, connection, "app_rotated", username)
         return accounts.set_password(who.tenant, connection, username)
 
     secret = await store.call(work)
-    audit("app_rotated", by=who.subject, tenant=who.tenant, app=username)
     return AppSecret(client_id=username, client_secret=secret)
 
 
@@ -118,7 +150,7 @@ async def rotate_app(app: AppName, who: Admin, store: Store) -> AppSecret:
     operation_id="deleteApp",
     summary="Revoke an app for good",
     status_code=204,
-    responses=documented(404),
+    responses=documented(404, "role"),
 )
 async def delete_app(app: AppName, who: Admin, store: Store) -> None:
     """Take an app's account away; its name stays taken. Its tokens are void within seconds."""
@@ -127,9 +159,9 @@ async def delete_app(app: AppName, who: Admin, store: Store) -> None:
     def work(connection: Connection) -> None:
         check_reach(who, _get(connection, who, app).role)
         accounts.revoke(who.tenant, connection, username)
+        record(who, connection, "app_revoked", username)
 
     await store.call(work)
-    audit("app_revoked", by=who.subject, tenant=who.tenant, app=username)
 
 
 def _get(connection: Connection, who: Principal, app: str) -> App:

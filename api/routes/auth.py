@@ -32,7 +32,7 @@ _WRONG: Final = {
     "refresh_token": "the session has ended; log in again",
     "client_credentials": "account or password is wrong",
 }
-_BUSY: Final = documented(413, 422, 429, 503, 504)
+_BUSY: Final = documented(413, 422, 429, 503, 504, "busy")
 
 
 class PasswordChange(Body):
@@ -110,7 +110,7 @@ async def revoke_token(
     operation_id="changePassword",
     summary="Change your password",
     status_code=204,
-    responses=documented(403, 413, 422, 429, 503, 504),
+    responses=documented(403, 413, 422, 429, 503, 504, "password", "busy"),
 )
 async def change_password(
     request: Request, change: PasswordChange, known: Annotated[Logins, Depends(logins)]
@@ -126,9 +126,7 @@ async def change_password(
         raise invalid(("body", "new_password"), error.message) from error
 
 
-@router.get(
-    "/jwks.json", operation_id="getKeys", summary="The public keys that verify our tokens"
-)
+@router.get("/jwks.json", operation_id="getKeys", summary="List the keys that verify tokens")
 def get_keys(keys: Annotated[Keyring, Depends(keyring)], response: Response) -> KeySet:
     """Return a JSON Web Key Set; while keys are rotated it holds two."""
     response.headers["Cache-Control"] = "public, max-age=300"
@@ -144,14 +142,18 @@ async def _login(
         match form.grant_type:
             case "password":
                 name, password = _given(form.username, form.password, "username or password")
-                return await known.user(name, password, scopes_of(form.scope), address)
+                return await known.user(
+                    name, password, scopes_of(form.scope, known.scopes), address
+                )
             case "refresh_token":
                 token, _ = _given(form.refresh_token, "", "refresh_token")
-                return await known.refresh(token, scopes_of(form.scope), address)
+                return await known.refresh(token, scopes_of(form.scope, known.scopes), address)
             case "client_credentials":
                 wrong = "invalid_client"
                 name, secret = client_of(form, authorization)
-                return await known.app(name, secret, scopes_of(form.scope), address)
+                return await known.app(
+                    name, secret, scopes_of(form.scope, known.scopes), address
+                )
             case _:
                 pass
     except Refused as refused:

@@ -1,14 +1,13 @@
 """What a device is to be set to, and what it says that it follows: its shadow."""
 
-import json
-import re
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response, Security
 from pydantic import BaseModel, Field, SkipValidation
 
 from api import etags
+from api.auditing import record
 from api.bodies import Body
 from api.deps import caller, database
 from api.names import DeviceName
@@ -16,8 +15,8 @@ from api.problems import documented, invalid
 from api.routes.provisioning import check_active
 from api.scopes import DEVICES_READ, DEVICES_WRITE
 from noctis.identity import Principal
-from noctis.status import Status
-from noctis.storage import configs, devices, reports
+from noctis.status import ConfigReport, Status
+from noctis.storage import config_reports, configs, devices, reports
 from noctis.storage.database import Connection, Database
 
 __all__ = ["router"]
@@ -28,12 +27,6 @@ router = APIRouter(
     responses=documented(401, 403, 404, 422, 503, 504),
 )
 Store = Annotated[Database, Depends(database)]
-LONGEST: Final = 480
-"""Characters of a configuration as JSON: with its version, what a device's parser reads."""
-
-_KEY: Final = re.compile("[a-z][a-z0-9_]{0,31}")
-_WORD: Final = re.compile(r"[ -!#-\[\]-~]{0,64}")
-_MOST: Final = 1 << 32
 Value = bool | int | str
 
 
@@ -52,6 +45,14 @@ class Reported(BaseModel):
 
     at: datetime
     version: int = Field(description="of the configuration that it follows; 0: of none")
+    settings: dict[str, Value] | None = Field(
+        description="what it is set to, of all that it can be; null: its firmware does not say",
+        examples=[{"led": False, "log_level": "info", "report_s": 300}],
+    )
+    refused: dict[str, str] = Field(
+        description="names that it cannot follow, and why: unknown, type or range",
+        examples=[{"volume": "unknown"}],
+    )
     status: Status
 
 
@@ -62,7 +63,9 @@ class Shadow(BaseModel):
     desired: dict[str, Value] = Field(examples=[{"led": False, "report_s": 300}])
     changed_at: datetime | None
     reported: Reported | None = Field(description="null: it never came online")
-    in_force: bool = Field(description="whether the device says that it follows this version")
+    in_force: bool = Field(
+        description="whether the device says that it follows this version, all of it"
+    )
 
 
 @router.get("/config", operation_id="getDeviceConfig", summary="Get a device's configuration")
@@ -82,7 +85,7 @@ async def get_config(
     "/config",
     operation_id="putDeviceConfig",
     summary="Configure a device",
-    responses=documented(409, 412, 428),
+    responses=documented(409, 412, 428, "revoked"),
 )
 async def put_config(
     device: DeviceName,
@@ -95,16 +98,24 @@ async def put_config(
 ) -> Shadow:
     """Say what a device is to be set to; `If-Match` names what that was thought out from.
 
-    The broker keeps it for the device (retained) within a second or two. Which names it knows
-    is the firmware's affair: `reported.version` tells which configuration it follows.
+    The broker keeps it for the device (retained) within a second or two. The device follows
+    what it can of it: `reported` tells what that is, and what it refuses, `in_force` whether
+    all is as it is desired.
     """
-    _check(wanted.desired)
+    try:
+        configs.check(wanted.desired)
+    except configs.UnreadableError as error:
+        place = ("body", "desired", *([] if error.name is None else [error.name]))
+        raise invalid(place, error.message) from error
 
     def work(connection: Connection) -> Shadow:
         check_active(devices.get(who.tenant, connection, device))
         known = configs.get(who.tenant, connection, device, to_change=True)
         etags.check(if_match, _etag(known.version))
-        configs.put(who.tenant, connection, device, wanted.desired)
+        made = configs.put(who.tenant, connection, device, wanted.desired)
+        if made.version != known.version:
+            facts = {"changed": configs.changed(known.body, made.body)}
+            record(who, connection, "device_configured", f"{who.tenant}/{device}", **facts)
         return _shadow(who, connection, device)
 
     shadow = await store.call(work)
@@ -112,39 +123,33 @@ async def put_config(
     return shadow
 
 
-def _check(desired: dict[str, Value]) -> None:
-    """Let pass what a device can read: it reads a configuration as strictly as a command."""
-    for name, value in desired.items():
-        if not _KEY.fullmatch(name) or name == "version":
-            detail = "a name begins with a letter, has a-z, 0-9 and _, and is not 'version'"
-            raise invalid(("body", "desired", name), detail)
-        if not _is_plain(value):
-            detail = "is no bool, no whole number below 2^32 and no short plain string"
-            raise invalid(("body", "desired", name), detail)
-    length = len(json.dumps(desired, separators=(",", ":")))
-    if length > LONGEST:
-        raise invalid(("body", "desired"), f"{length} characters; {LONGEST} are the most")
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, str):
-        return _WORD.fullmatch(value) is not None
-    return isinstance(value, bool) or (isinstance(value, int) and 0 <= value < _MOST)
-
-
 def _shadow(who: Principal, connection: Connection, device: str) -> Shadow:
     known = configs.get(who.tenant, connection, device)
     report = reports.last(who.tenant, connection, device)
-    reported = None
-    if report is not None:
-        status, at = report
-        reported = Reported(at=at, version=status.config, status=status)
+    told = config_reports.last(who.tenant, connection, device)
+    reported = None if report is None else _reported(report, told and told[0])
     return Shadow(
         version=known.version,
         desired=known.body,
         changed_at=known.changed_at,
         reported=reported,
-        in_force=reported is not None and reported.version == known.version,
+        in_force=reported is not None
+        and reported.version == known.version
+        and not reported.refused,
+    )
+
+
+def _reported(report: tuple[Status, datetime], told: ConfigReport | None) -> Reported:
+    """Put together the status and what the device said of its settings, which comes apart."""
+    status, at = report
+    if told is None:
+        return Reported(at=at, version=status.config, settings=None, refused={}, status=status)
+    return Reported(
+        at=at,
+        version=told.version,
+        settings=told.settings,
+        refused=told.refused,
+        status=status,
     )
 
 

@@ -12,8 +12,9 @@ from api.paging import MAX_PAGE_SIZE, PageSize, PageToken, next_token, position_
 from api.problems import documented
 from api.scopes import DEVICES_READ
 from noctis.identity import Principal
-from noctis.storage import devices
-from noctis.storage.database import Database
+from noctis.status import Status
+from noctis.storage import devices, reports
+from noctis.storage.database import Connection, Database
 
 __all__ = ["Device", "router", "shown"]
 
@@ -34,10 +35,23 @@ class Device(BaseModel):
     revoked_at: datetime | None = Field(description="null while it may send")
 
 
+class Report(BaseModel):
+    """What a device last said of itself, and when."""
+
+    at: datetime
+    status: Status
+
+
+class DeviceDetail(Device):
+    """A device, and how it is."""
+
+    reported: Report | None = Field(description="null: it never came online")
+
+
 class DevicePage(BaseModel):
     """Devices by name."""
 
-    devices: list[Device]
+    devices: list[DeviceDetail]
     next_page_token: str | None = Field(description="null on the last page")
 
 
@@ -56,12 +70,17 @@ async def list_devices(
     """Return the devices by name, those that were revoked too."""
     [after] = position_of(page_token, _BY_NAME) if page_token else [""]
     size = min(page_size, MAX_PAGE_SIZE)
-    found = await store.call(
-        lambda it: devices.list_of(who.tenant, it, after=after, limit=size + 1)
+
+    def work(connection: Connection) -> tuple[list[DeviceDetail], bool]:
+        found = devices.list_of(who.tenant, connection, after=after, limit=size + 1)
+        page = found[:size]
+        told = reports.newest(who.tenant, connection, [each.name for each in page])
+        return [_detail(each, told.get(each.name)) for each in page], len(found) > size
+
+    page, more = await store.read(work)
+    return DevicePage(
+        devices=page, next_page_token=next_token([page[-1].name]) if more else None
     )
-    page = found[:size]
-    token = next_token([page[-1].name]) if len(found) > size else None
-    return DevicePage(devices=[shown(each) for each in page], next_page_token=token)
 
 
 @router.get(
@@ -74,9 +93,19 @@ async def get_device(
     device: DeviceName,
     who: Annotated[Principal, Security(caller, scopes=[DEVICES_READ])],
     store: Annotated[Database, Depends(database)],
-) -> Device:
+) -> DeviceDetail:
     """Return one of the tenant's devices; another tenant's is not found."""
-    return shown(await store.call(lambda it: devices.get(who.tenant, it, device)))
+
+    def work(connection: Connection) -> DeviceDetail:
+        known = devices.get(who.tenant, connection, device)
+        return _detail(known, reports.last(who.tenant, connection, device))
+
+    return await store.read(work)
+
+
+def _detail(known: devices.Device, told: tuple[Status, datetime] | None) -> DeviceDetail:
+    report = None if told is None else Report(status=told[0], at=told[1])
+    return DeviceDetail(**shown(known).model_dump(), reported=report)
 
 
 def shown(known: devices.Device) -> Device:

@@ -9,19 +9,22 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from api.catalogue import Catalogue
 from api.deps import caller, catalogue, database
+from api.moments import FIRST, LAST, Day
 from api.names import NAME
 from api.paging import MAX_PAGE_SIZE, PageSize, PageToken, next_token, position_of
 from api.problems import ProblemError, documented, invalid
 from api.scopes import DRIFT_READ
 from api.threads import in_thread
-from api.windows import FIRST, LAST
 from drift import current, reference
 from drift.current import Window
+from drift.reference import Reference
 from drift.report import Verdict
 from noctis.errors import ConfigurationError, ModelError
+from noctis.histograms import NightSummary
 from noctis.identity import Principal
 from noctis.storage import drift_acknowledgements, drift_reports
 from noctis.storage.database import Connection, Database
+from noctis.storage.drift_acknowledgements import Acknowledgement
 from noctis.storage.drift_reports import Kept
 from registry.errors import UnknownVersionError
 
@@ -39,9 +42,7 @@ Reader = Annotated[Principal, Security(caller, scopes=[DRIFT_READ])]
 Device = Annotated[
     str | None, Query(pattern=NAME, description="of this device alone", examples=["bedroom"])
 ]
-Evening = Annotated[
-    date | None, Query(ge=FIRST.date(), le=LAST.date(), examples=["2026-11-01"])
-]
+Evening = Annotated[Day | None, Query(ge=FIRST.date(), le=LAST.date(), examples=["2026-11-01"])]
 
 
 class Drift(BaseModel):
@@ -150,7 +151,7 @@ async def list_drift(
     "/model/drift",
     operation_id="getDrift",
     summary="Look for drift now",
-    responses=documented(409),
+    responses=documented(409, "model"),
 )
 async def get_drift(
     *,
@@ -174,12 +175,7 @@ async def get_drift(
     `until`. Where many nights were not looked at yet this may take too long (504); what was
     done is kept, so ask again.
     """
-    try:
-        against = await in_thread(lambda: reference.load(known.root, version))
-    except UnknownVersionError as error:
-        raise invalid(("query", "version"), f"there is no version {version!r}") from error
-    except ModelError as error:
-        raise ProblemError(409, known.without_paths(str(error)), kind="model") from error
+    against = await _reference(known, version)
 
     def bounds(connection: Connection) -> Window:
         return current.window(who.tenant, connection, device, since, until)
@@ -188,19 +184,39 @@ async def get_drift(
         span = await store.call(bounds)
     except ConfigurationError as error:
         raise invalid(("query", "since"), error.message) from error
+    nights, acknowledged = await _nights(who, store, device, span, model=against.model)
+    try:
+        made = await in_thread(lambda: current.report(against, nights, span, acknowledged))
+    except ModelError as error:
+        raise ProblemError(409, str(error), kind="model") from error
+    return Drift(device=device, **made.as_json())
+
+
+async def _reference(known: Catalogue, version: str | None) -> Reference:
+    """Return what a version was trained on; ProblemError 422 where there is no such version."""
+    try:
+        return await in_thread(lambda: reference.load(known.root, version))
+    except UnknownVersionError as error:
+        raise invalid(("query", "version"), f"there is no version {version!r}") from error
+    except ModelError as error:
+        raise ProblemError(409, known.without_paths(str(error)), kind="model") from error
+
+
+async def _nights(
+    who: Principal, store: Database, device: str | None, span: Window, *, model: str
+) -> tuple[list[NightSummary], list[Acknowledgement]]:
+    """Return the nights of a span, all looked at, and what was acknowledged of drift.
+
+    Raise TimeoutError where too many were not looked at yet.
+    """
     with anyio.fail_after(BRING_UP_S):
         while await store.call(
             lambda it: current.bring_up(who.tenant, it, device, span, limit=AT_ONCE)
         ):
             pass
     nights = await store.call(
-        lambda it: current.nights(who.tenant, it, device, span, model=against.model)
+        lambda it: current.nights(who.tenant, it, device, span, model=model)
     )
-    acknowledged = await store.call(
+    return nights, await store.call(
         lambda it: drift_acknowledgements.of(who.tenant, it, device)
     )
-    try:
-        made = await in_thread(lambda: current.report(against, nights, span, acknowledged))
-    except ModelError as error:
-        raise ProblemError(409, str(error), kind="model") from error
-    return Drift(device=device, **made.as_json())

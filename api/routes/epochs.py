@@ -1,6 +1,6 @@
 """What is stored of a device: its epochs and their sleep stages."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Security
@@ -21,7 +21,7 @@ __all__ = ["router"]
 
 router = APIRouter(
     prefix="/v1/devices/{device:name}",
-    tags=["devices"],
+    tags=["epochs"],
     responses=documented(401, 403, 404, 422, 503, 504),
 )
 _STREAM: Final = "00f1e2d3c4b5a697"
@@ -89,7 +89,7 @@ async def list_epochs(
     store: Annotated[Database, Depends(database)],
 ) -> EpochPage:
     """Return the epochs with since <= start < until, by their start, in physical units."""
-    page = await store.call(lambda it: _epochs(it, who, device, span))
+    page = await store.read(lambda it: _epochs(it, who, device, span))
     return EpochPage(
         epochs=[
             Epoch(
@@ -124,20 +124,21 @@ async def list_predictions(
     """
 
     def work(connection: Connection) -> tuple[list[epochs.Epoch], list[Prediction]]:
-        page = _epochs(connection, who, device, span)
-        if not page:
-            return [], []
-        wanted = {(each.stream, each.seq) for each in page}
-        end = page[-1].epoch_start + timedelta(microseconds=1)
-        made = predictions.read(who.tenant, connection, device, page[0].epoch_start, end)
-        return page, [_prediction(each) for each in made if (each.stream, each.seq) in wanted]
+        page = _epochs(connection, who, device, span, measured=False)
+        made = predictions.of(who.tenant, connection, device, page) if page else []
+        return page, [_prediction(each) for each in made]
 
-    page, made = await store.call(work)
+    page, made = await store.read(work)
     return PredictionPage(predictions=made, next_page_token=span.next_token(page))
 
 
 def _epochs(
-    connection: Connection, who: Principal, device: str, span: Window
+    connection: Connection,
+    who: Principal,
+    device: str,
+    span: Window,
+    *,
+    measured: bool = True,
 ) -> list[epochs.Epoch]:
     return epochs.read(
         who.tenant,
@@ -147,6 +148,7 @@ def _epochs(
         span.until,
         limit=span.size,
         after=span.after,
+        measured=measured,
     )
 
 

@@ -3,27 +3,30 @@
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Response, Security
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from api.bodies import Body
 from api.catalogue import Catalogue
 from api.deps import caller, catalogue, database
+from api.moments import FIRST, LAST
+from api.moments import Moment as Instant
 from api.names import NAME as DEVICE
 from api.operations import NAME, Operation, order, version_of
 from api.problems import documented, invalid
 from api.routes.labels import Source
 from api.scopes import EVALUATION_RUN, REPLAY_RUN
-from api.windows import FIRST, LAST
 from noctis.identity import Principal
 from noctis.storage.database import Database
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1", responses=documented(401, 403, 404, 422, 429, 503, 504))
+router = APIRouter(
+    prefix="/v1", responses=documented(401, 403, 404, 422, 429, 503, 504, "busy")
+)
 
 _START: Final = "2026-03-01T22:00:00Z"
 
-Place = Annotated[AwareDatetime, Field(ge=FIRST, le=LAST, examples=[_START])]
+Place = Annotated[Instant, Field(ge=FIRST, le=LAST, examples=[_START])]
 Model = Annotated[str, Field(pattern=NAME, examples=["stager"])]
 Version = Annotated[
     str,

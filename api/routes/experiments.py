@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Depends, Path, Response, Security
 from pydantic import BaseModel, Field, TypeAdapter
 
+from api.auditing import record
 from api.bodies import Body
 from api.catalogue import Catalogue
 from api.deps import caller, catalogue, database, platform
@@ -14,7 +15,7 @@ from api.paging import MAX_PAGE_SIZE, PageSize, PageToken, next_token, position_
 from api.problems import ProblemError, documented, invalid
 from api.routes.labels import Source
 from api.scopes import EXPERIMENTS_READ, EXPERIMENTS_WRITE
-from api.threads import in_thread
+from api.threads import loading
 from inference import versions
 from noctis.errors import ModelError
 from noctis.identity import Principal
@@ -111,7 +112,7 @@ async def list_experiments(
     operation_id="startExperiment",
     summary="Start an experiment",
     status_code=201,
-    responses=documented(409),
+    responses=documented(409, "exists", "model"),
 )
 async def start_experiment(
     *,
@@ -127,7 +128,7 @@ async def start_experiment(
     share = _SHARES[wanted.kind] if wanted.share is None else wanted.share
 
     def work(connection: Connection) -> experiments.Experiment:
-        return experiments.start(
+        begun = experiments.start(
             who.tenant if wanted.devices == "own" else None,
             connection,
             wanted.name,
@@ -135,6 +136,8 @@ async def start_experiment(
             model_id=predictions.model_id(connection, wanted.model, version),
             share=share,
         )
+        record(who, connection, "experiment_started", wanted.name, model=begun.model)
+        return begun
 
     made = await store.call(work)
     response.headers["Location"] = f"/v1/experiments/{made.name}"
@@ -158,9 +161,14 @@ async def get_experiment(experiment: Name, _who: Reader, store: Everyones) -> Ex
     summary="Stop an experiment",
     responses=documented(404),
 )
-async def stop_experiment(experiment: Name, _who: Writer, store: Everyones) -> Experiment:
+async def stop_experiment(experiment: Name, who: Writer, store: Everyones) -> Experiment:
     """Let the champion serve all devices again; a second stop changes nothing."""
-    return _told(await store.call(lambda it: experiments.stop(it, experiment)))
+
+    def work(connection: Connection) -> experiments.Experiment:
+        record(who, connection, "experiment_stopped", experiment)
+        return experiments.stop(connection, experiment)
+
+    return _told(await store.call(work))
 
 
 @router.post(
@@ -168,7 +176,7 @@ async def stop_experiment(experiment: Name, _who: Writer, store: Everyones) -> E
     operation_id="reportExperiment",
     summary="Ask what an experiment has shown",
     status_code=202,
-    responses=documented(404, 429),
+    responses=documented(404, 429, "busy"),
 )
 async def report_experiment(
     *,
@@ -194,7 +202,7 @@ async def report_experiment(
 
 async def _check_loads(known: Catalogue, model: str, version: str) -> None:
     try:
-        await in_thread(lambda: versions.load(known.folder(model, version)))
+        await loading(lambda: versions.load(known.folder(model, version)))
     except ModelError as error:
         raise ProblemError(409, known.without_paths(error.message), kind="model") from error
 

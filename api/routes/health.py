@@ -36,7 +36,7 @@ class Ready(BaseModel):
     checks: dict[str, Check]
 
 
-@router.get("/healthz", operation_id="getHealth", summary="Is the process alive?")
+@router.get("/healthz", operation_id="getHealth", summary="Tell whether the process lives")
 async def get_health() -> Alive:
     """Answer whatever the state of database and broker: it asks neither."""
     return Alive()
@@ -45,9 +45,9 @@ async def get_health() -> Alive:
 @router.get(
     "/readyz",
     operation_id="getReadiness",
-    summary="Can it serve requests?",
+    summary="Tell whether it can serve",
     response_model_exclude_none=True,
-    responses=documented(503),
+    responses=documented(503, "not-ready"),
 )
 async def get_readiness(state: Annotated[Readiness, Depends(readiness)]) -> Ready:
     """Ask database, broker and model, each with a deadline; 503 names what does not answer."""
@@ -72,7 +72,7 @@ async def get_readiness(state: Annotated[Readiness, Depends(readiness)]) -> Read
 @router.get(
     "/metrics",
     operation_id="getMetrics",
-    summary="Measurements for Prometheus",
+    summary="Read measurements for Prometheus",
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )

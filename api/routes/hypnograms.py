@@ -60,7 +60,7 @@ async def get_hypnogram(
 ) -> Any:  # noqa: ANN401 - a Hypnogram, or CSV
     """Return a code for each 30 s as JSON, or a line for each as CSV, as `Accept` says."""
     kind = best(accept, (_JSON, _CSV))
-    found = await store.call(lambda it: recordings.get(who.tenant, it, recording))
+    found = await store.read(lambda it: recordings.get(who.tenant, it, recording))
     headers = {"ETag": etag_of(found), "Vary": "Accept"}
     if etags.is_known(known, etag_of(found)):
         return Response(status_code=304, headers=headers)

@@ -14,6 +14,7 @@ from api.names import DeviceName
 from api.problems import ProblemError, documented
 from api.scopes import EPOCHS_WRITE
 from api.threads import in_thread
+from noctis import trace
 from noctis.identity import DeviceId, Principal
 from noctis.settings import Settings
 from noctis.storage import devices
@@ -30,8 +31,8 @@ _epochs = Counter("noctis_api_epochs_total", "Epochs that came over HTTP.", ["st
 
 router = APIRouter(
     prefix="/v1/devices/{device:name}",
-    tags=["devices"],
-    responses=documented(401, 403, 404, 413, 415, 422, 503, 504),
+    tags=["epochs"],
+    responses=documented(401, 403, 404, 413, 415, 422, 429, 503, 504, "epochs", "media-type"),
 )
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
@@ -75,7 +76,18 @@ async def ingest_epochs(
     done = await store.call(work)
     for status in ("stored", "duplicate", "disposed", "rejected"):
         _epochs.labels(status).inc(getattr(done, status))
+    _trace(whose, items, done)
     return done
+
+
+def _trace(device: DeviceId, items: Items, done: Ingested) -> None:
+    if trace.is_followed(device):
+        how = {it.index: it.status for it in done.results}
+        frames = items.frames
+        columns = (frames.stream.tolist(), frames.first.tolist(), frames.last.tolist())
+        for place, stream, first, last in zip(items.places, *columns, strict=True):
+            seqs = range(first, last + 1)
+            trace.tell("epoch_committed", device, stream, seqs, over="http", status=how[place])
 
 
 async def _understood(request: Request) -> Items:
@@ -86,7 +98,8 @@ async def _understood(request: Request) -> Items:
         return items_of_frame(body)
     if kind == _JSON:
         return await in_thread(lambda: items_of(_parsed(body)))
-    raise ProblemError(415, f"send {_JSON} with {MOST} epochs at most, or {FRAME}")
+    detail = f"send {_JSON} with {MOST} epochs at most, or {FRAME}"
+    raise ProblemError(415, detail, kind="media-type")
 
 
 def _parsed(body: bytes) -> Sent:

@@ -10,11 +10,13 @@ from pydantic import AwareDatetime, Field, TypeAdapter
 
 from api.bodies import Body
 from api.deps import caller, database
+from api.moments import FIRST, LAST
+from api.moments import Moment as Instant
 from api.names import NAME, DeviceName
 from api.paging import MAX_PAGE_SIZE, PageSize, PageToken, next_token, position_of
 from api.problems import documented, invalid
 from api.scopes import LABELS_WRITE
-from api.windows import FIRST, LAST, Moment
+from api.windows import Moment
 from noctis.epoch import EPOCH_SECONDS
 from noctis.identity import Principal
 from noctis.stages import AASM_NAMES, Stage
@@ -32,7 +34,7 @@ _START: Final = "2026-03-01T22:14:30Z"
 _BY_PLACE: Final = TypeAdapter(tuple[AwareDatetime, Annotated[str, Field(pattern=NAME)]])
 _LENGTH: Final = timedelta(seconds=EPOCH_SECONDS)
 
-Place = Annotated[AwareDatetime, Field(ge=FIRST, le=LAST, examples=[_START])]
+Place = Annotated[Instant, Field(ge=FIRST, le=LAST, examples=[_START])]
 Source = Annotated[str, Field(pattern=NAME, description="whose they are", examples=["psg"])]
 Chosen = Annotated[
     str | None, Query(pattern=NAME, description="of this source alone", examples=["psg"])

@@ -31,7 +31,7 @@ router = APIRouter(
 )
 
 _NAME: Final = "^[a-z0-9][a-z0-9.-]{0,63}$"
-_VERSION: Final = "20261122-9da3d8e8"
+_VERSION: Final = "20261122-51fbb6d0"
 ModelName = Annotated[str, Path(pattern=_NAME, examples=["stager"])]
 VersionName = Annotated[str, Path(pattern=_NAME, examples=[_VERSION])]
 AliasName = Annotated[Alias, Path(description="what the version is wanted for")]

@@ -94,7 +94,7 @@ async def cancel_operation(operation: Key, who: Caller, store: Store) -> Operati
     "/{operation:name}:resume",
     operation_id="resumeOperation",
     summary="Resume an operation",
-    responses=documented(404, 409),
+    responses=documented(404, 409, "done"),
 )
 async def resume_operation(operation: Key, who: Caller, store: Store) -> Operation:
     """Go on with an operation that was cancelled or failed; nothing is done twice."""

@@ -5,15 +5,17 @@ from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Response, Security
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, TypeAdapter
 
+from api.auditing import record
 from api.bodies import Body
 from api.deps import caller, database
 from api.names import DeviceName
+from api.paging import MAX_PAGE_SIZE, PageSize, PageToken, next_token, position_of
 from api.problems import documented, invalid
 from api.routes.provisioning import check_active
 from api.scopes import DEVICES_READ, DEVICES_WRITE
-from noctis.identity import Principal
+from noctis.identity import DeviceId, Principal
 from noctis.storage import commands, devices, erasures, missing
 from noctis.storage.commands import Range
 from noctis.storage.database import Connection, Database
@@ -31,6 +33,7 @@ Writer = Annotated[Principal, Security(caller, scopes=[DEVICES_WRITE])]
 Store = Annotated[Database, Depends(database)]
 Seq = Annotated[StrictInt, Field(ge=0, lt=1 << 32)]
 Key = Annotated[int, Path(ge=1, lt=1 << 31)]
+_BY_NUMBER: Final = TypeAdapter(tuple[Annotated[int, Field(gt=0, lt=1 << 63)]])
 LOOK_S: Final = 20.0  # at all that is stored of a device
 MOST: Final = 1000
 
@@ -66,6 +69,13 @@ class Command(BaseModel):
     created_at: datetime
     sent_at: datetime | None
     answered_at: datetime | None
+
+
+class CommandPage(BaseModel):
+    """Commands, the newest first."""
+
+    commands: list[Command]
+    next_page_token: str | None = Field(description="null on the last page")
 
 
 class Ordered(BaseModel):
@@ -104,7 +114,7 @@ class Erasure(BaseModel):
     operation_id="resendEpochs",
     summary="Have a device send epochs again",
     status_code=202,
-    responses=documented(409),
+    responses=documented(409, "revoked"),
 )
 async def resend(device: DeviceName, wanted: Resend, who: Writer, store: Store) -> Ordered:
     """Order a device to send epochs again, acknowledged or not; each is stored once.
@@ -121,10 +131,35 @@ async def resend(device: DeviceName, wanted: Resend, who: Writer, store: Store) 
             found = missing.find(who.tenant, connection, device)
             asked, overwritten = found.ranges[:MOST], found.overwritten
         ids = commands.order_resend(who.tenant, connection, device, asked)
+        record(who, connection, "device_ordered", f"{who.tenant}/{device}", order="resend")
         made = commands.list_of(who.tenant, connection, device, ids)
         return Ordered(commands=[_command(it) for it in made], overwritten=overwritten)
 
     return await store.call(work, within_s=LOOK_S if wanted.missing else None)
+
+
+@router.get(
+    "/devices/{device:name}/commands",
+    operation_id="listCommands",
+    summary="List a device's commands",
+    responses=documented(400),
+)
+async def list_commands(
+    device: DeviceName,
+    who: Reader,
+    store: Store,
+    page_size: PageSize = 100,
+    page_token: PageToken = None,
+) -> CommandPage:
+    """Return what a device was told to do, the newest first, and what it answered."""
+    before = position_of(page_token, _BY_NUMBER, device)[0] if page_token else None
+    size = min(page_size, MAX_PAGE_SIZE)
+    found = await store.call(
+        lambda it: commands.newest(who.tenant, it, device, before=before, limit=size + 1)
+    )
+    page = found[:size]
+    token = next_token([page[-1][0]], device) if len(found) > size else None
+    return CommandPage(commands=[_command(it) for _, it in page], next_page_token=token)
 
 
 @router.get(
@@ -150,7 +185,7 @@ async def get_command(device: DeviceName, command: UUID, who: Reader, store: Sto
     operation_id="eraseDevice",
     summary="Erase a device and all that is stored of it",
     status_code=202,
-    responses=documented(409),
+    responses=documented(409, "exists"),
 )
 async def erase(
     device: DeviceName, wanted: Erase, who: Writer, store: Store, response: Response
@@ -160,11 +195,16 @@ async def erase(
     At once its streams are closed and its account is revoked; what it sends of them later is
     disposed of. `GET /v1/erasures/{id}` tells how far the rest is.
     """
-    made = await store.call(
-        lambda it: erasures.request(
-            who.tenant, it, device, by=who.subject, keep_device=wanted.keep_device
+
+    def work(connection: Connection) -> erasures.Erasure:
+        asked = erasures.request(
+            who.tenant, connection, device, by=who.subject, keep_device=wanted.keep_device
         )
-    )
+        name = str(DeviceId(who.tenant, device))
+        record(who, connection, "erasure_requested", name, erasure=asked.id)
+        return asked
+
+    made = await store.call(work)
     response.headers["Location"] = f"/v1/erasures/{made.id}"
     return _erasure(made)
 

@@ -6,18 +6,19 @@ from typing import Annotated, Final, Literal, Self
 import numpy as np
 from fastapi import APIRouter, Depends, Security
 from numpy.typing import NDArray
-from pydantic import AwareDatetime, BaseModel, Field, StrictInt
+from pydantic import BaseModel, Field, StrictInt
 
 from api.bodies import Body
 from api.deps import caller, database, desk
 from api.desk import Desk
 from api.features import NewEpoch
+from api.moments import FIRST, LAST
+from api.moments import Moment as Instant
 from api.names import NAME
 from api.predicting import MOST, Asked, at, posted, stored
 from api.problems import InvalidField, ProblemError, documented, invalid
 from api.scopes import PREDICT
 from api.threads import in_thread
-from api.windows import FIRST, LAST
 from inference.explanation import Explanation
 from inference.stage import Judged
 from noctis.features import NAMES
@@ -30,12 +31,12 @@ __all__ = ["router"]
 router = APIRouter(
     prefix="/v1",
     tags=["predict"],
-    responses=documented(401, 403, 404, 413, 422, 429, 503, 504),
+    responses=documented(401, 403, 404, 413, 422, 429, 503, 504, "busy", "no-model"),
 )
 Asking = Annotated[Principal, Security(caller, scopes=[PREDICT])]
 Store = Annotated[Database, Depends(database)]
 Models = Annotated[Desk, Depends(desk)]
-Moment = Annotated[AwareDatetime, Field(ge=FIRST, le=LAST, examples=["2026-03-01T22:14:30Z"])]
+Moment = Annotated[Instant, Field(ge=FIRST, le=LAST, examples=["2026-03-01T22:14:30Z"])]
 Name = Annotated[str, Field(pattern=NAME, examples=["bedroom"])]
 Session = Annotated[
     list[NewEpoch | None],
@@ -114,7 +115,12 @@ class Reasons(BaseModel):
     standard_errors: dict[str, dict[str, float]]
 
 
-@router.post("/predict", operation_id="predictStages", summary="Stage epochs")
+@router.post(
+    "/predict",
+    operation_id="predictStages",
+    summary="Stage epochs",
+    responses=documented(422, "too-much"),
+)
 async def predict(question: Question, who: Asking, store: Store, models: Models) -> Stages:
     """Stage up to 12 hours, stored or sent, by the model in use; nothing is stored.
 
@@ -128,7 +134,12 @@ async def predict(question: Question, who: Asking, store: Store, models: Models)
     return Stages(model=model.full_name, stages=[Stage.of(*each) for each in pairs])
 
 
-@router.post("/predict:explain", operation_id="explainStage", summary="Explain a stage")
+@router.post(
+    "/predict:explain",
+    operation_id="explainStage",
+    summary="Explain a stage",
+    responses=documented(422, "no-stage"),
+)
 async def explain(why: Why, who: Asking, store: Store, models: Models) -> Reasons:
     """Tell what each feature adds to what the model says of one epoch."""
     device, moment, sent = why.device, why.at, why.epochs
@@ -149,14 +160,10 @@ async def explain(why: Why, who: Asking, store: Store, models: Models) -> Reason
 
 async def _asked(question: Question, who: Principal, store: Database) -> list[Asked]:
     device, since, until = question.device, question.since, question.until
-    if question.epochs is not None and (device, since, until) == (None, None, None):
-        return posted(question.epochs)
-    if (
-        question.epochs is None
-        and device is not None
-        and since is not None
-        and until is not None
-    ):
+    sent = question.epochs
+    if sent is not None and (device, since, until) == (None, None, None):
+        return await in_thread(lambda: posted(sent, question.last))
+    if sent is None and device is not None and since is not None and until is not None:
         if since >= until:
             raise invalid(("body", "since"), "is not before until")
         return await store.call(lambda it: stored(who, it, device, since, until))

@@ -6,12 +6,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 from pydantic import Field, ValidationError
 
+from api.auditing import noted
 from api.bodies import Body
 from api.catalogue import Catalogue, Pointer
 from api.deps import catalogue
 from api.etags import IfMatch
 from api.problems import ProblemError, documented, invalid
-from api.routes.aliases import Text, Writer, moved
+from api.routes.aliases import Store, Text, Writer, moved
 from api.routes.models import AliasState, ModelName, VersionName
 from evaluation import promotion
 from evaluation.comparison import Report
@@ -46,7 +47,7 @@ class Promotion(Body):
     "/{model:name}/versions/{version:name}:promote",
     operation_id="promoteVersion",
     summary="Let a version serve",
-    responses=documented(404, 409, 412, 413, 428),
+    responses=documented(404, 409, 412, 413, 428, "gate", "model"),
 )
 async def promote_version(
     *,
@@ -54,6 +55,7 @@ async def promote_version(
     version: VersionName,
     wanted: Promotion,
     who: Writer,
+    store: Store,
     known: Annotated[Catalogue, Depends(catalogue)],
     response: Response,
     if_match: IfMatch = None,
@@ -86,7 +88,10 @@ async def promote_version(
             expected=current.version,
         )
 
-    return await moved(known, model, CHAMPION, work, if_match=if_match, response=response)
+    now = await moved(known, model, CHAMPION, work, if_match=if_match, response=response)
+    facts = {"version": version, "approver": wanted.approver, "override": wanted.override}
+    await noted(who, store, "model_promoted", f"{model}@{CHAMPION}", **facts)
+    return now
 
 
 def _report(sent: dict[str, Any] | None) -> Report | None:

@@ -1,11 +1,20 @@
 """Devices come, get another password or another place, and go."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response, Security
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from api.auditing import record
 from api.bodies import Body, Line
+from api.certifying import (
+    Credential,
+    Password,
+    Wanted,
+    WantedPassword,
+    certify,
+    give_password,
+)
 from api.deps import caller, database, settings
 from api.names import NAME, DeviceName
 from api.problems import ProblemError, documented, invalid
@@ -33,13 +42,6 @@ Zone = Annotated[
 ]
 Writer = Annotated[Principal, Security(caller, scopes=[DEVICES_WRITE])]
 Store = Annotated[Database, Depends(database)]
-_PASSWORD: Final = "kR0yP3mJ5Qm6b7sVb1m2lTq9xWc4uZ8a"  # noqa: S105 - an example
-
-
-class WantedPassword(Body):
-    """A password, made by the platform: long, random, and stored hashed."""
-
-    kind: Literal["password"] = "password"
 
 
 class NewDevice(Body):
@@ -47,24 +49,22 @@ class NewDevice(Body):
 
     name: str = Field(pattern=NAME, examples=["bedroom"])
     time_zone: Zone = "UTC"
-    credential: WantedPassword = Field(
+    credential: Wanted = Field(
         default_factory=WantedPassword,
         description="how it proves who it is; `kind` tells which way",
     )
 
 
-class Password(BaseModel):
-    """What a device connects to the broker with; it is shown this once."""
-
-    kind: Literal["password"] = "password"
-    username: str = Field(description="its client id, too", examples=["home/bedroom"])
-    password: str = Field(examples=[_PASSWORD])
-
-
 class ProvisionedDevice(Device):
     """A device with its first credential."""
 
-    credential: Password
+    credential: Credential
+
+
+class Rotation(Body):
+    """What a device is to have instead."""
+
+    credential: Wanted = Field(default_factory=WantedPassword)
 
 
 class DeviceChange(Body):
@@ -78,7 +78,7 @@ class DeviceChange(Body):
     operation_id="createDevice",
     summary="Provision a device",
     status_code=201,
-    responses=documented(409),
+    responses=documented(409, "exists", "no-ca", "quota"),
 )
 async def create_device(
     wanted: NewDevice,
@@ -89,11 +89,12 @@ async def create_device(
 ) -> ProvisionedDevice:
     """Add a device with an account at the broker, which knows it within a second or two.
 
-    Its password is in this answer and nowhere else. Where the answer was lost, so that the name
-    is taken (409), `:rotate` makes another one.
+    Its password is in this answer and nowhere else; with a certificate request there is none,
+    and what it connects with never leaves the device. Where the answer was lost, so that the
+    name is taken (409), `:rotate` makes another one.
     """
 
-    def work(connection: Connection) -> tuple[devices.Device, Password]:
+    def work(connection: Connection) -> tuple[devices.Device, Credential]:
         quotas.check_devices(who.tenant, connection, chosen.api_devices or None)
         try:
             made = devices.add(who.tenant, connection, wanted.name, time_zone=wanted.time_zone)
@@ -101,7 +102,11 @@ async def create_device(
             raise invalid(("body", "time_zone"), error.message) from error
         username = str(DeviceId(who.tenant, wanted.name))
         secret = accounts.add(who.tenant, connection, username, "device")
-        return made, Password(username=username, password=secret)
+        record(who, connection, "device_added", username, kind=wanted.credential.kind)
+        if wanted.credential.kind == "password":
+            return made, Password(username=username, password=secret)
+        request = wanted.credential.request  # and nobody knows the password
+        return made, certify(who, connection, wanted.name, request, chosen)
 
     made, credential = await store.call(work)
     response.headers["Location"] = f"/v1/devices/{made.name}"
@@ -139,26 +144,44 @@ async def revoke_device(device: DeviceName, who: Writer, store: Store) -> Device
 
     What it sent stays; `:erase` takes that away too. Again: nothing changes.
     """
-    return shown(await store.call(lambda it: devices.revoke(who.tenant, it, device)))
+
+    def work(connection: Connection) -> devices.Device:
+        known = devices.revoke(who.tenant, connection, device)
+        record(who, connection, "device_revoked", str(DeviceId(who.tenant, device)))
+        return known
+
+    return shown(await store.call(work))
 
 
 @router.post(
     "/{device:name}:rotate",
     operation_id="rotateDeviceCredential",
-    summary="Give a device another password",
-    responses=documented(404, 409),
+    summary="Give a device another password or certificate",
+    responses=documented(404, 409, "revoked", "no-ca"),
 )
-async def rotate_device(device: DeviceName, who: Writer, store: Store) -> Password:
-    """Make another password; the one before is worth nothing from now on.
+async def rotate_device(
+    device: DeviceName,
+    who: Writer,
+    store: Store,
+    chosen: Annotated[Settings, Depends(settings)],
+    wanted: Rotation | None = None,
+) -> Credential:
+    """Make another password; what was before is worth nothing from now on.
 
-    The broker ends the device's connection within a second or two, and takes no other password.
+    The broker ends the device's connection within a second or two, and takes nothing else.
+    With a certificate request the device gets another certificate: its password is worth
+    nothing from now on, the certificate before it until the device has connected with the new
+    one, so that a lost answer locks nobody out.
     """
 
-    def work(connection: Connection) -> Password:
+    def work(connection: Connection) -> Credential:
         check_active(devices.get(who.tenant, connection, device))
         username = str(DeviceId(who.tenant, device))
-        secret = accounts.set_password(who.tenant, connection, username)
-        return Password(username=username, password=secret)
+        record(who, connection, "device_rotated", username)
+        if wanted is None or wanted.credential.kind == "password":
+            return give_password(who, connection, device)
+        accounts.set_password(who.tenant, connection, username)  # which nobody knows
+        return certify(who, connection, device, wanted.credential.request, chosen)
 
     return await store.call(work)
 

@@ -16,32 +16,32 @@ from starlette.types import Message, Send
 from typing_extensions import override
 
 from api.checks import Readiness
-from api.deps import caller, check_token, database, live, readiness
-from api.live import Listener, Live, TooManyError
+from api.deps import caller, check_token, database, live, readiness, settings
+from api.live import Listener, Live, TooManyError, dropped
 from api.names import NAME
 from api.problems import ProblemError, documented
 from api.scopes import PREDICTIONS_READ
 from api.tokens import TokenError
 from noctis.identity import Principal
+from noctis.settings import Settings
 from noctis.stages import LABELS
 from noctis.storage import devices, predictions
 from noctis.storage.database import Connection, Database
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1", tags=["devices"])
+router = APIRouter(prefix="/v1", tags=["epochs"])
 
 TICK_S: Final = 0.5
 HEARTBEAT_S: Final = 15.0
-SEND_S: Final = 20.0
 FURTHEST: Final = timedelta(hours=12)
 OVERLAP: Final = timedelta(seconds=60)
 AHEAD: Final = timedelta(days=2)
 MOST_RESUMED: Final = 5000
 RETRY_MS: Final = 3000
 _EXAMPLE: Final = (
-    'event: stage\nid: 1792626870-00f1e2d3c4b5a697-731\ndata: {"device":"bedroom",'
-    '"t":"2026-10-21T22:14:30Z","seq":731,"stage":"light"}\n\n'
+    'event: stage\nid: 1772403270-00f1e2d3c4b5a697-731\ndata: {"device":"bedroom",'
+    '"t":"2026-03-01T22:14:30Z","seq":731,"stage":"light"}\n\n'
 )
 _log = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ LastEvent = Annotated[
         alias="Last-Event-ID",
         pattern="^[0-9]{1,10}-[0-9a-f]{16}-[0-9]{1,10}$",
         description="the `id` of the last event that came, to go on behind it",
-        examples=["1792626870-00f1e2d3c4b5a697-731"],
+        examples=["1772403270-00f1e2d3c4b5a697-731"],
     ),
 ]
 
@@ -70,19 +70,24 @@ _EVENT: Final = {
 
 
 class Stream(StreamingResponse):
-    """A stream that ends when its reader takes nothing for a while."""
+    """A stream that ends when its reader takes nothing for so many seconds."""
 
     media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncIterator[bytes], *, within_s: float) -> None:
+        super().__init__(events, headers={"X-Accel-Buffering": "no"})
+        self._within_s = within_s
 
     @override
     async def stream_response(self, send: Send) -> None:
         async def send_in_time(message: Message) -> None:
-            with anyio.fail_after(SEND_S):
+            with anyio.fail_after(self._within_s):
                 await send(message)
 
         try:
             await super().stream_response(send_in_time)
         except TimeoutError:
+            dropped.inc()
             _log.warning("stream_dropped", reason="the reader took nothing")
 
 
@@ -127,6 +132,7 @@ async def _opened(
     "/stages:stream",
     operation_id="streamStages",
     summary="Stream live stages",
+    status_code=200,
     response_class=Stream,
     responses={
         200: {
@@ -134,13 +140,14 @@ async def _opened(
             "stream is over: come back with `Last-Event-ID`",
             "content": {"text/event-stream": {"schema": _EVENT, "example": _EXAMPLE}},
         },
-        **documented(401, 403, 404, 422, 429, 503, 504),
+        **documented(401, 403, 404, 422, 429, 503, 504, "broker", "streams"),
     },
 )
 async def stream_stages(
     request: Request,
     _who: Reader,
     state: Annotated[Readiness, Depends(readiness)],
+    chosen: Annotated[Settings, Depends(settings)],
     opened: Annotated[_Opened, Depends(_opened)],
 ) -> Stream:
     """Tell each live stage of the tenant's devices as it is published.
@@ -161,7 +168,7 @@ async def stream_stages(
         return ""
 
     events = _events(opened, reason, request.is_disconnected)
-    return Stream(events, headers={"X-Accel-Buffering": "no"})
+    return Stream(events, within_s=chosen.api_stream_seconds)
 
 
 async def _events(

@@ -8,18 +8,19 @@ from pathlib import Path
 from typing import IO, Annotated, Final
 
 import anyio
-import structlog
 from fastapi import APIRouter, Depends, Header, Request, Response
 from starlette.requests import ClientDisconnect
 
 from api.archives import ArchiveError, unpack
+from api.auditing import noted
 from api.catalogue import Catalogue
-from api.deps import catalogue
+from api.deps import catalogue, database
 from api.problems import ProblemError, documented, invalid
 from api.routes.aliases import Writer
 from api.routes.models import ModelName, Version, version_of
 from api.threads import in_thread
 from noctis.errors import ModelError
+from noctis.storage.database import Database
 from registry.errors import VersionExistsError
 from registry.manifest import verify
 from registry.store import Registry
@@ -43,7 +44,6 @@ _BODY: Final = {
     }
 }
 _slots: Final = anyio.CapacityLimiter(AT_ONCE)
-_log = structlog.get_logger(__name__)
 
 
 @router.post(
@@ -51,7 +51,7 @@ _log = structlog.get_logger(__name__)
     operation_id="uploadVersion",
     summary="Upload a version",
     status_code=201,
-    responses=documented(409, 429),
+    responses=documented(400, 409, 429, "exists", "busy", "media-type", "torn"),
     openapi_extra=_BODY,
 )
 async def upload_version(
@@ -59,6 +59,7 @@ async def upload_version(
     model: ModelName,
     request: Request,
     who: Writer,
+    store: Annotated[Database, Depends(database)],
     known: Annotated[Catalogue, Depends(catalogue)],
     response: Response,
     content_type: Annotated[str, Header(include_in_schema=False)] = "",
@@ -84,7 +85,7 @@ async def upload_version(
             version = await in_thread(
                 lambda: _publish(known.root, model, file, Path(name)), within_s=CHECK_S + 10
             )
-    _log.info("version_uploaded", model=model, version=version, by=who.subject)
+    await noted(who, store, "model_uploaded", f"{model}@{version}")
     response.headers["Location"] = f"/v1/models/{model}/versions/{version}"
     return await in_thread(lambda: version_of(known, model, version))
 

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Path, Response, Security
 from pydantic import BaseModel, Field, TypeAdapter
 
+from api.auditing import record
 from api.bodies import Body
 from api.deps import caller, database, logins
 from api.logins import Logins
@@ -16,7 +17,6 @@ from api.problems import ProblemError, documented, invalid
 from api.reach import check_reach
 from api.scopes import USERS_WRITE
 from noctis import passphrases
-from noctis.audit import audit
 from noctis.identity import Principal, Role, check_role
 from noctis.storage import users
 from noctis.storage.database import Connection, Database
@@ -113,7 +113,7 @@ async def get_user(user: UserName, who: Admin, store: Store) -> User:
     operation_id="createUser",
     summary="Add a user",
     status_code=201,
-    responses=documented(409),
+    responses=documented(409, "exists", "role"),
 )
 async def create_user(
     wanted: NewUser,
@@ -126,12 +126,15 @@ async def create_user(
     check_reach(who, wanted.role)
     secret = wanted.password or passphrases.generate()
     hashed = await _hashed(known, secret)
-    made = await store.call(
-        lambda it: users.add(
-            who.tenant, it, wanted.name, role=wanted.role, password_hash=hashed
+
+    def work(connection: Connection) -> users.User:
+        made = users.add(
+            who.tenant, connection, wanted.name, role=wanted.role, password_hash=hashed
         )
-    )
-    audit("user_added", by=who.subject, tenant=who.tenant, user=made.name, role=made.role)
+        record(who, connection, "user_added", made.name, role=made.role)
+        return made
+
+    made = await store.call(work)
     response.headers["Location"] = f"/v1/users/{made.name}"
     told = None if wanted.password else secret
     return CreatedUser(**_shown(made).model_dump(), password=told)
@@ -141,7 +144,7 @@ async def create_user(
     "/{user:name}",
     operation_id="updateUser",
     summary="Give a user another role or password",
-    responses=documented(404, 409),
+    responses=documented(404, 409, "last-admin", "role"),
 )
 async def update_user(
     user: UserName,
@@ -164,16 +167,13 @@ async def update_user(
         check_reach(who, made.role)
         if change.role is not None:
             made = users.set_role(who.tenant, connection, user, change.role)
+            record(who, connection, "user_role_set", user, role=made.role)
         if hashed is not None:
             made = users.set_password(who.tenant, connection, user, hashed)
+            record(who, connection, "user_password_set", user)
         return made
 
-    made = await _sparing(store, work)
-    if change.role is not None:
-        audit("user_role_set", by=who.subject, tenant=who.tenant, user=user, role=made.role)
-    if hashed is not None:
-        audit("user_password_set", by=who.subject, tenant=who.tenant, user=user)
-    return _shown(made)
+    return _shown(await _sparing(store, work))
 
 
 @router.delete(
@@ -181,7 +181,7 @@ async def update_user(
     operation_id="deleteUser",
     summary="Remove a user",
     status_code=204,
-    responses=documented(404, 409),
+    responses=documented(404, 409, "last-admin", "role"),
 )
 async def delete_user(user: UserName, who: Admin, store: Store) -> None:
     """Remove a user, and end his sessions; his access tokens are void within seconds.
@@ -193,10 +193,10 @@ async def delete_user(user: UserName, who: Admin, store: Store) -> None:
         gone = users.locked(who.tenant, connection, user)
         check_reach(who, gone.role)
         users.remove(who.tenant, connection, user)
+        record(who, connection, "user_removed", user)
         return gone
 
     await _sparing(store, work)
-    audit("user_removed", by=who.subject, tenant=who.tenant, user=user)
 
 
 async def _sparing(store: Database, work: Callable[[Connection], users.User]) -> users.User:

@@ -1,0 +1,1 @@
+"""``/internal``: how the platform fares and what it bears, for its operators alone."""

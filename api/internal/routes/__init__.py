@@ -1,0 +1,1 @@
+"""The routes of ``/internal``, a module for each noun."""
