@@ -1,42 +1,30 @@
-"""``noctis migrate``, ``tenant``, ``device``, ``app``, ``service``: the database's upkeep."""
+"""``noctis tenant`` and ``service``: the database's upkeep."""
 
 import os
-import secrets
+from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 import typer
-from rich.table import Table
 
+from cli.auditing import record
+from cli.completion import TenantName
 from cli.local import DEFAULT_VAR, Var, opened
-from cli.output import Json, out, print_json
+from cli.nouns.documents import plain
+from cli.output import Json, out, print_json, print_rows
 from cli.quota import set_quota
-from cli.resend import resend
 from cli.retention import retention
+from noctis import settings
 from noctis.errors import ConfigurationError
-from noctis.identity import ROLES, DeviceId, app_username
-from noctis.storage import accounts, devices, tenants
+from noctis.storage import accounts, quotas, standing, tenants, users
+from noctis.storage.engine import Connection
 
-__all__ = ["app", "device", "service", "tenant"]
+__all__ = ["service", "tenant"]
 
 tenant: Final = typer.Typer(help="Tenants: who owns devices and nights.", no_args_is_help=True)
-device: Final = typer.Typer(help="Devices of a tenant.", no_args_is_help=True)
-app: Final = typer.Typer(help="Apps that read a tenant's stages.", no_args_is_help=True)
 service: Final = typer.Typer(help="Accounts of the platform's services.", no_args_is_help=True)
-tenant.command("retention")(retention)
-tenant.command("set-quota")(set_quota)
-device.command("resend")(resend)
 
-TenantName = Annotated[str, typer.Argument(help="1 to 32 of a-z, 0-9 and '-'")]
-DeviceName = Annotated[str, typer.Argument(help="tenant/device")]
-AppName = Annotated[str, typer.Argument(help="app@tenant; each phone its own")]
-
-
-@tenant.command("add")
-def tenant_add(name: TenantName, *, var: Var = DEFAULT_VAR, json: Json = False) -> None:
-    """Add a tenant."""
-    with opened(var) as connection:
-        tenants.add(connection, name)
-    _tell(json, {"tenant": name}, f"tenant {name} added")
+NewName = Annotated[str, typer.Argument(help="1 to 32 of a-z, 0-9 and '-'")]
+Service = Annotated[str, typer.Argument(help="such as svc-ingestor-0")]
 
 
 @tenant.command("list")
@@ -47,68 +35,73 @@ def tenant_list(*, var: Var = DEFAULT_VAR, json: Json = False) -> None:
             {"tenant": row.name, "retention_days": row.retention_days}
             for row in tenants.list_all(connection)
         ]
-    _table(json, rows)
+    print_rows(rows, as_json=json, empty="no tenant yet: noctis tenant add")
 
 
-@device.command("add")
-def device_add(
-    name: DeviceName,
-    *,
-    time_zone: Annotated[
-        str, typer.Option(help="Where its nights are, as in Europe/Berlin.")
-    ] = "UTC",
-    var: Var = DEFAULT_VAR,
-    json: Json = False,
-) -> None:
-    """Add a device and print its password, once."""
-    who = DeviceId.parse(name)
-    password = secrets.token_urlsafe(18)
+@tenant.command("show")
+def tenant_show(name: TenantName, *, var: Var = DEFAULT_VAR, json: Json = False) -> None:
+    """Show what a tenant has, may use and keeps."""
     with opened(var) as connection:
-        devices.add(who.tenant, connection, who.device, time_zone=time_zone)
-        accounts.add(who.tenant, connection, name, "device", password)
-    _show_account(json, name, password)
+        shown = _shown(name, connection)
+    if json:
+        print_json(shown)
+        return
+    for key, value in shown.items():
+        label = key.replace("_", " ")
+        if isinstance(value, dict):
+            text = ", ".join(f"{it} {word.replace('_', ' ')}" for word, it in value.items())
+        else:
+            text = "-" if value is None else str(value)
+        out.print(f"{label:<15} {text}", markup=False)
 
 
-@device.command("list")
-def device_list(name: TenantName, *, var: Var = DEFAULT_VAR, json: Json = False) -> None:
-    """List a tenant's devices."""
+def _shown(name: str, connection: Connection) -> dict[str, Any]:
+    """Return a tenant with its counts, its limits as they hold, and how long epochs stay."""
+    tenants.id_of(name, connection)
+    [known] = [it for it in tenants.list_all(connection) if it.name == name]
+    [stands] = [it for it in standing.of_tenants(connection) if it.name == name]
+    chosen = settings.load()
+    default = quotas.Quota(
+        chosen.api_requests_per_second,
+        chosen.api_burst,
+        chosen.api_epochs_per_minute,
+        chosen.api_devices or None,
+    )
+    limits = asdict(quotas.read(name, connection).over(default))
+    return {
+        "tenant": name,
+        "created_at": plain(known.created_at),
+        "devices": {key: it for key, it in asdict(stands).items() if key != "name"},
+        "users": len(users.list_of(name, connection)),
+        "apps": len(accounts.apps(name, connection)),
+        "retention_days": known.retention_days or chosen.retention_days,
+        "quota": {key: "any" if it is None else it for key, it in limits.items()},
+    }
+
+
+@tenant.command("add")
+def tenant_add(name: NewName, *, var: Var = DEFAULT_VAR, json: Json = False) -> None:
+    """Add a tenant. `noctis erase` removes one, with all that it has."""
     with opened(var) as connection:
-        rows = [
-            {
-                "device": f"{name}/{row.name}",
-                "time_zone": row.time_zone,
-                "revoked_at": row.revoked_at and row.revoked_at.isoformat(),
-            }
-            for row in devices.list_of(name, connection)
-        ]
-    _table(json, rows)
+        tenants.add(connection, name)
+        record(name, connection, "tenant_added", name)
+    _tell(json, {"tenant": name}, f"tenant {name} added")
 
 
-@app.command("add")
-def app_add(
-    name: AppName,
-    *,
-    role: Annotated[
-        str | None,
-        typer.Option(help=f"{', '.join(ROLES)}; without one it reads devices and epochs."),
-    ] = None,
-    var: Var = DEFAULT_VAR,
-    json: Json = False,
-) -> None:
-    """Add an app and print its password, once."""
-    short, at, owner = name.partition("@")
-    if not at:
-        message = f"{name!r} names no tenant"
-        raise ConfigurationError(message, hint="write it as app@tenant")
-    username = app_username(short, owner)
-    password = secrets.token_urlsafe(18)
+tenant.command("retention")(retention)
+tenant.command("set-quota")(set_quota)
+
+
+@service.command("list")
+def service_list(*, var: Var = DEFAULT_VAR, json: Json = False) -> None:
+    """List the accounts with which services may connect to the broker."""
     with opened(var) as connection:
-        accounts.add(owner, connection, username, "app", password, role=role)
-    _show_account(json, username, password)
+        names = [it.username for it in accounts.active(connection) if it.kind == "service"]
+    print_rows([{"account": it} for it in names], as_json=json, empty="no service has one yet")
 
 
 @service.command("set")
-def service_set(name: str, *, var: Var = DEFAULT_VAR) -> None:
+def service_set(name: Service, *, var: Var = DEFAULT_VAR, json: Json = False) -> None:
     """Set the password of a service such as svc-ingestor-0 to $NOCTIS_SERVICE_PASSWORD."""
     password = os.environ.get("NOCTIS_SERVICE_PASSWORD", "")
     if not password:
@@ -116,14 +109,20 @@ def service_set(name: str, *, var: Var = DEFAULT_VAR) -> None:
         raise ConfigurationError(message, hint="set it to the password of the service")
     with opened(var) as connection:
         accounts.set_service(connection, name, password)
-    out.print(f"account {name} set")
+        record("", connection, "service_password_set", name)
+    _tell(json, {"account": name}, f"account {name} set")
 
 
-def _show_account(as_json: bool, username: str, password: str) -> None:  # noqa: FBT001
-    text = (
-        f"user     {username}\npassword {password}\n(it is stored hashed and not shown again)"
-    )
-    _tell(as_json, {"username": username, "password": password}, text)
+@service.command("remove")
+def service_remove(name: Service, *, var: Var = DEFAULT_VAR, json: Json = False) -> None:
+    """Take a service's account away; `noctis service set` brings it back."""
+    with opened(var) as connection:
+        if name not in {it.username for it in accounts.active(connection)}:
+            message = f"there is no service {name!r} that may connect"
+            raise ConfigurationError(message, hint="noctis service list shows them")
+        accounts.revoke_service(connection, name)
+        record("", connection, "service_revoked", name)
+    _tell(json, {"account": name, "removed": True}, f"account {name} removed")
 
 
 def _tell(as_json: bool, value: dict[str, Any], text: str) -> None:  # noqa: FBT001
@@ -131,13 +130,3 @@ def _tell(as_json: bool, value: dict[str, Any], text: str) -> None:  # noqa: FBT
         print_json(value)
     else:
         out.print(text, markup=False)
-
-
-def _table(as_json: bool, rows: list[dict[str, Any]]) -> None:  # noqa: FBT001
-    if as_json:
-        print_json(rows)
-        return
-    table = Table(*(list(rows[0]) if rows else ["nothing yet"]))
-    for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    out.print(table)

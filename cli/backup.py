@@ -14,16 +14,19 @@ from typing import Annotated, Final
 import typer
 from filelock import FileLock, Timeout
 
+from cli.auditing import record
 from cli.local import DEFAULT_VAR, Var, database_url, run_file
 from cli.output import Json, out, print_json, progress
-from noctis.errors import ConfigurationError
+from noctis.errors import ConfigurationError, NoctisError
 from noctis.storage import dumps
+from noctis.storage.engine import create, transaction
 from noctis.storage.migrate import upgrade
 from noctis.storage.server import PostgresServer
 
 __all__ = ["backup", "restore"]
 
 FORMAT: Final = 1
+NOTE_S: Final = 5.0
 MANIFEST: Final = "manifest.json"
 DUMP: Final = "database.dump"
 KEPT: Final = ("models", "keys", "credentials.json")
@@ -57,6 +60,7 @@ def backup(
         with _running(var) as url:
             progress("writing the database")
             major = dumps.dump(url, folder / DUMP, copies=folder)
+            _note(url, "backup_made", target.name)
         manifest = Manifest(FORMAT, begun, major)
         (folder / MANIFEST).write_text(json_format.dumps(asdict(manifest)) + "\n")
         _pack(folder, var, target)
@@ -88,6 +92,7 @@ def restore(
         with PostgresServer(var / "postgres") as server:
             dumps.load(server.url, Path(name) / DUMP, copies=Path(name))
             upgrade(server.url)
+            _note(server.url, "restored", manifest.begun_at)
         for entry in KEPT:
             if (Path(name) / entry).exists():
                 (Path(name) / entry).rename(var / entry)
@@ -95,6 +100,18 @@ def restore(
         print_json({"restored": str(var), **asdict(manifest)})
     else:
         out.print(f"{var} is as of {manifest.begun_at}; start it with: noctis up --var {var}")
+
+
+def _note(url: str, action: str, target: str) -> None:
+    """Write it into the audit of that database; a backup is good without, and says so."""
+    engine = create(url, application="noctis-cli", connections=1)
+    try:
+        with transaction(engine, NOTE_S) as connection:
+            record("", connection, action, target)
+    except NoctisError as error:
+        progress(f"the audit lacks this: {error.message}")
+    finally:
+        engine.dispose()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -19,17 +20,23 @@ from typing import Final, Self
 from filelock import FileLock, Timeout
 
 from broker.server import MosquittoServer
+from broker.service import Access, access
+from cli.broker_watch import BrokerWatch
 from cli.local import run_file
+from cli.outside import Outside, authority_of
 from cli.parts import Part, inherited, is_replica, parts, service
 from cli.ports import LOOPBACK, Ports, check_free
-from cli.service import Service, Watched, device_program, end_leftovers, is_ready, write_private
+from cli.service import Service, Watched, device_program, end_leftovers, is_ready
 from noctis.childproc import free_port
-from noctis.errors import NoctisError, ProcessError, StorageUnavailableError
+from noctis.errors import NoctisError, ProcessError
 from noctis.mqtt import Link, drop_session
+from noctis.private_files import write_private
+from noctis.revocation_lists import refresh
 from noctis.storage import accounts
 from noctis.storage import engine as storage_engine
 from noctis.storage.engine import transaction
 from noctis.storage.migrate import upgrade
+from noctis.storage.revocations import NONE
 from noctis.storage.server import PostgresServer
 
 __all__ = ["Platform"]
@@ -54,22 +61,27 @@ class Platform:
         var: Path,
         *,
         api_port: int = 8000,
+        internal_port: int = 0,
         broker_port: int = 0,
         persistence: bool = True,
         replicas: int = 1,
+        outside: Outside | None = None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.var = var.absolute()
         self.api_port = api_port
+        self._asked_internal_port = internal_port
         self._tell = tell
         self._asked_broker_port = broker_port
         self._persistence = persistence
         self._parts = parts(replicas)
+        self.outside = outside
         self._children: dict[str, Watched] = {}
         self._connections = ExitStack()
-        self._accounts: list[accounts.Account] = []
+        self._access: Access = ([], NONE)
         self._ready_ports: dict[str, int] = {}
         self._backoff: dict[str, tuple[float, float]] = {}
+        self._ends: dict[str, dict[str, int]] = {}
         self._ports = Ports(self.var / "ports.json")
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
@@ -137,6 +149,9 @@ class Platform:
     def _start(self) -> None:
         end_leftovers(self.var / "log")
         check_free(self.api_port, "--api-port")
+        if self._asked_internal_port:
+            check_free(self._asked_internal_port, "--internal-port")
+        self.internal_port = self._asked_internal_port or self._ports.of("internal")
         if self._asked_broker_port:
             check_free(self._asked_broker_port, "--broker-port")
         self._tell("starting the database")
@@ -147,11 +162,9 @@ class Platform:
         upgrade(self.postgres.url)
         self.engine = storage_engine.create(self.postgres.url, application="noctis-up")
         self._connections.callback(self.engine.dispose)
+        self.authority = authority_of(self.var)
         passwords = self._renew_service_accounts()
-        self._tell("starting the broker")
-        self.broker = MosquittoServer(self.var / "broker", persistence=self._persistence)
-        self._children["broker"] = Watched(self.broker, self.broker.restart)
-        self.broker.start(self._asked_broker_port or self._ports.of("broker"), self._accounts)
+        self._start_broker()
         self._retire(passwords)
         for part in self._parts:
             self._tell(f"starting {part.name}")
@@ -161,6 +174,20 @@ class Platform:
         self._wait_until_ready()
         self._write_run_file()
 
+    def _start_broker(self) -> None:
+        self._tell("starting the broker")
+        self.broker = MosquittoServer(self.var / "broker", persistence=self._persistence)
+        if self.outside is not None:
+            self.outside.open(self.broker, self.authority)
+        self._children["broker"] = Watched(self.broker, self.broker.restart)
+        self.broker.start(self._asked_broker_port or self._ports.of("broker"), *self._access)
+        watch = BrokerWatch(self.broker, self.engine, self._access, self.var, self._tell)
+        if self.outside is not None:
+            watch.renew = partial(self.outside.renew, self.broker, self.authority)
+        self._connections.callback(watch.stop)
+        self._ready_ports["broker"] = watch.start()
+        self.follow_accounts = watch.follow
+
     def _renew_service_accounts(self) -> dict[str, str]:
         """Give each service a new password at each start: none is kept in a file."""
         with transaction(self.engine, seconds=10) as connection:
@@ -168,7 +195,8 @@ class Platform:
             names = {part.account for part in self._parts if part.account}
             names |= set(filter(is_replica, known))
             passwords = {name: accounts.set_service(connection, name) for name in names}
-            self._accounts = list(accounts.active(connection))
+            refresh(connection, self.authority)
+            self._access = access(connection)
         return passwords
 
     def _retire(self, passwords: Mapping[str, str]) -> None:
@@ -181,16 +209,19 @@ class Platform:
                 accounts.revoke_service(connection, name)
 
     def _service(self, part: Part, password: str) -> Service:
-        is_api = part.module == "api"
-        port = self._ready_ports[part.name] = self.api_port if is_api else free_port()
+        listens = {"api": self.api_port, "api.internal": self.internal_port}
+        port = self._ready_ports[part.name] = listens.get(part.module) or free_port()
         settings = {
             "NOCTIS_VAR": str(self.var),
             "NOCTIS_DATABASE_URL": self.postgres.url,
             "NOCTIS_BROKER_PORT": str(self.broker.port),
             "NOCTIS_BROKER_PASSWORD": password,
             "NOCTIS_API_PORT": str(self.api_port),
-            "NOCTIS_METRICS_PORT": "0" if is_api else str(port),
+            "NOCTIS_INTERNAL_PORT": str(self.internal_port),
+            "NOCTIS_METRICS_PORT": "0" if part.module in listens else str(port),
         }
+        if part.module == "api" and self.outside is not None:
+            settings |= self.outside.settings()
         return service(part, settings, log=self._log(part.name))
 
     def _wait_until_ready(self) -> None:
@@ -222,6 +253,8 @@ class Platform:
             delay = 0.0
         if now - last < delay:
             return
+        times = self._ends.get(name, {}).get("times", 0) + 1
+        self._ends[name] = {"times": times, "code": child.server.exit_code or 0}
         self._backoff[name] = (now, min(max(2 * delay, 0.2), LONGEST_BACKOFF_S))
         self._tell(f"{name} ended with {child.server.exit_code}; starting it again")
         try:
@@ -231,28 +264,22 @@ class Platform:
         else:
             self._write_run_file()
 
-    def follow_accounts(self) -> None:
-        """Bring accounts that were added or revoked into the running broker."""
-        try:
-            with transaction(self.engine, seconds=5) as connection:
-                current = list(accounts.active(connection))
-            if current != self._accounts:
-                self.broker.reload(current)
-                self._accounts = current
-        except StorageUnavailableError:
-            return  # it is being started again
-        except ProcessError as error:
-            self._tell(f"the broker's accounts wait: {error}")
-
     def _log(self, name: str) -> Path:
         return self.var / "log" / f"{name}.log"
 
     def _write_run_file(self) -> None:
         content = {
             "api": f"http://{LOOPBACK}:{self.api_port}",
+            "internal": f"http://{LOOPBACK}:{self.internal_port}",
             "broker": {"host": LOOPBACK, "port": self.broker.port},
+            "outside": self.outside and self.outside.told(self.authority, self.var),
             "database_url": self.postgres.url,
             "credentials": str(self.var / "credentials.json"),
+            "metrics": {
+                name: f"http://{LOOPBACK}:{port}/metrics"
+                for name, port in self._ready_ports.items()
+            },
+            "ends": self._ends,
             "processes": {
                 "noctis": os.getpid(),
                 **{name: child.pid for name, child in self._children.items()},

@@ -1,19 +1,19 @@
 """``noctis erase`` and ``noctis erasure``: let everything of a device or a tenant go."""
 
-import getpass
-import sys
 import time
-from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
-from cli.local import DEFAULT_VAR, Var, opened
+from cli.asking import Yes, confirm
+from cli.local import DEFAULT_VAR, Var
+from cli.nouns.care import Care
+from cli.nouns.documents import Document
+from cli.nouns.platform import platform
 from cli.output import Json, out, print_json, progress
+from cli.profiles import ProfileOption
 from noctis.errors import ConfigurationError
 from noctis.identity import DeviceId
-from noctis.storage import devices, erasures
-from noctis.storage.erasures import Erasure
 
 __all__ = ["erase", "erasure"]
 
@@ -27,8 +27,9 @@ def erase(
         bool,
         typer.Option("--keep-device", help="The device stays enrolled, for a new stream."),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     wait: Annotated[bool, typer.Option("--wait", help="Return when it is done.")] = False,
+    profile: ProfileOption = None,
     var: Var = DEFAULT_VAR,
     json: Json = False,
 ) -> None:
@@ -39,43 +40,37 @@ def erase(
     five minutes later, and lets the names go. 'noctis erasure' tells how far it is.
     """
     tenant, device = _read(subject, keep_device=keep_device)
-    if not yes:
-        _ask(subject, tenant, device, var, json=json)
-    with opened(var) as connection:
-        made = erasures.request(
-            tenant, connection, device, by=getpass.getuser(), keep_device=keep_device
-        )
-    if wait:
-        made = _wait(made.id, var)
+    with platform(profile, var) as it:
+        if not yes:
+            _ask(subject, tenant, device, it.care)
+        made = it.care.erase(tenant, device, keep_device=keep_device) | {"subject": subject}
+        if wait:
+            made = _wait(made["erasure"], it.care) | {"subject": subject}
     if json:
-        print_json(_as_json(made))
+        print_json(made)
     else:
-        out.print(f"erasure {made.id} of {subject}: {made.state}")
+        out.print(f"erasure {made['erasure']} of {subject}: {made['state']}")
 
 
 def erasure(
     number: Annotated[int | None, typer.Argument(help="of the erasure; none: all")] = None,
     *,
+    profile: ProfileOption = None,
     var: Var = DEFAULT_VAR,
     json: Json = False,
 ) -> None:
     """Tell how far an erasure is, or list them all."""
-    with opened(var) as connection:
-        found = (
-            erasures.list_all(connection)
-            if number is None
-            else [erasures.get(connection, number)]
-        )
-    shown = [_as_json(it) for it in found]
+    with platform(profile, var) as it:
+        shown = it.care.erasures() if number is None else [it.care.erasure(number)]
     if json:
         print_json(shown if number is None else shown[0])
         return
     for one in shown:
         rows = ", ".join(f"{count} {table}" for table, count in one["counts"].items())
+        whom = f" by {one['requested_by']}" if one["requested_by"] else ""
         out.print(
             f"erasure {one['erasure']} of a {one['kind']}: {one['state']} "
-            f"(asked for {one['requested_at']} by {one['requested_by']}; "
-            f"{rows or 'no rows'})",
+            f"(asked for {one['requested_at']}{whom}; {rows or 'no rows'})",
             markup=False,
         )
 
@@ -90,43 +85,22 @@ def _read(subject: str, *, keep_device: bool) -> tuple[str, str | None]:
     return subject, None
 
 
-def _ask(subject: str, tenant: str, device: str | None, var: Path, *, json: bool) -> None:
+def _ask(subject: str, tenant: str, device: str | None, care: Care) -> None:
     """Let the name be typed again, so that a finger's slip erases nobody."""
-    with opened(var) as connection:
-        known = [it.name for it in devices.list_of(tenant, connection)]
-        if device is not None:
-            known = [devices.get(tenant, connection, device).name]
-    if json or not sys.stdin.isatty():
-        message = f"nobody can be asked whether to erase {subject!r}"
-        raise ConfigurationError(message, hint="add --yes where it is meant")
-    progress(f"everything of {tenant}: {', '.join(known) or 'no device'} will be gone for good")
-    if typer.prompt("Type the name again to erase it", err=True) != subject:
-        message = "that is another name; nothing was erased"
-        raise ConfigurationError(message)
+    known = care.names(tenant)
+    if device is not None:
+        known = [name for name in known if name == device]
+    whose = f"everything of {tenant}: {', '.join(known) or 'no device'}"
+    confirm(subject, f"{whose} will be gone for good", yes=False)
 
 
-def _wait(number: int, var: Path) -> Erasure:
+def _wait(number: int, care: Care) -> Document:
     told = ""
     while True:
-        with opened(var) as connection:
-            found = erasures.get(connection, number)
-        if found.state != told:
-            told = found.state
+        found = care.erasure(number)
+        if found["state"] != told:
+            told = found["state"]
             progress(f"erasure {number}: {told}")
-        if found.done_at is not None:
+        if found["done_at"] is not None:
             return found
         time.sleep(POLL_S)
-
-
-def _as_json(made: Erasure) -> dict[str, Any]:
-    return {
-        "erasure": made.id,
-        "kind": made.kind,
-        "subject": made.subject,
-        "state": made.state,
-        "keep_device": made.keep_device,
-        "requested_by": made.requested_by,
-        "requested_at": made.requested_at.isoformat(),
-        "done_at": None if made.done_at is None else made.done_at.isoformat(),
-        "counts": made.counts,
-    }

@@ -1,13 +1,20 @@
 """``noctis experiment``: a version beside the champion, watched or for a share of devices."""
 
+from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table
 
+from cli.auditing import record
 from cli.local import DEFAULT_VAR, Var, connected, opened
 from cli.model_evaluate import folder_of
+from cli.nouns.documents import Document, plain
+from cli.nouns.tenancy import own_tenant
+from cli.ordered import asked_facade, order
 from cli.output import Json, out, print_json, progress
+from cli.profiles import ProfileOption
 from cli.replay_view import compared
 from evaluation import experiment as evaluated
 from inference.model import Model
@@ -41,10 +48,19 @@ def start(
     ] = None,
     tenant: Annotated[str | None, typer.Option(help="Devices of this tenant alone.")] = None,
     model: Annotated[str, typer.Option(help="Which model.")] = DEFAULT_NAME,
+    profile: ProfileOption = None,
     var: Var = DEFAULT_VAR,
     json: Json = False,
 ) -> None:
     """Start an experiment; workers follow within seconds, without a restart."""
+    with asked_facade(profile) as facade:
+        if facade:
+            devices = "all" if tenant is None else "own"
+            own_tenant(facade, tenant)
+            wanted = {"name": name, "kind": kind, "model": model, "version": version}
+            body = {**wanted, "share": share, "devices": devices}
+            _tell(_told(facade.ask("POST", "/v1/experiments", body=body)), json=json)
+            return
     folder = folder_of(Registry(Settings(var=var).models, model), version)
     manifest = Model.load(folder).manifest
     with opened(var) as connection:
@@ -56,29 +72,44 @@ def start(
             model_id=predictions.model_id(connection, manifest.name, manifest.version),
             share=SHARES[kind] if share is None else share,
         )
-    _tell(started, json=json)
+        record("", connection, "experiment_started", name, model=started.model, kind=kind)
+    _tell(_as_json(started), json=json)
 
 
 @app.command()
-def stop(name: Name, *, var: Var = DEFAULT_VAR, json: Json = False) -> None:
+def stop(
+    name: Name, *, profile: ProfileOption = None, var: Var = DEFAULT_VAR, json: Json = False
+) -> None:
     """Stop an experiment: the champion serves all its devices again."""
+    with asked_facade(profile) as facade:
+        if facade:
+            _tell(_told(facade.ask("POST", f"/v1/experiments/{name}:stop")), json=json)
+            return
     with opened(var) as connection:
         stopped = experiments.stop(connection, name)
-    _tell(stopped, json=json)
+        record("", connection, "experiment_stopped", name)
+    _tell(_as_json(stopped), json=json)
 
 
 @app.command("list")
 def list_experiments(
     *,
     limit: Annotated[int, typer.Option(help="So many at most.", min=1, max=1000)] = 30,
+    profile: ProfileOption = None,
     var: Var = DEFAULT_VAR,
     json: Json = False,
 ) -> None:
     """List the experiments, the newest first."""
-    with opened(var) as connection:
-        found = experiments.list_all(connection, limit=limit)
+    with asked_facade(profile) as facade:
+        if facade:
+            pages = facade.pages("/v1/experiments", "experiments")
+            found = [_told(it) for it in islice(pages, limit)]
+        else:
+            with opened(var) as connection:
+                known = experiments.list_all(connection, limit=limit)
+            found = [_as_json(it) for it in known]
     if json:
-        print_json([_as_json(it) for it in found])
+        print_json(found)
     else:
         out.print(_table(*found))
 
@@ -93,13 +124,25 @@ def show(
     against: Annotated[
         str, typer.Option(help="With --source: beside 'served', or name@version.")
     ] = SERVED,
+    profile: ProfileOption = None,
     var: Var = DEFAULT_VAR,
     json: Json = False,
 ) -> None:
     """Show what an experiment has shown so far."""
     other = None if against == SERVED else against
+    with asked_facade(profile) as facade:
+        if facade:
+            path = f"/v1/experiments/{name}"
+            found = _told(facade.ask("GET", path))
+            body = {"source": source, "against": other}
+            _show(found, order(facade, f"{path}:report", body)["result"], json=json)
+            return
     with opened(var) as connection:
-        found = experiments.get(connection, name)
+        known = experiments.get(connection, name)
+    _show(_as_json(known), _report(known, source, other, var), json=json)
+
+
+def _report(found: Experiment, source: str | None, other: str | None, var: Path) -> Document:
     if source is not None and other is None and found.kind != "shadow":
         message = f"what {found.model} served stands beside itself"
         hint = "name the other version: --against stager@VERSION, replayed where needed"
@@ -108,15 +151,19 @@ def show(
         report = evaluated.report(engine, found)
         if source is not None:
             report["labels"] = evaluated.against_labels(engine, found, source, other)
+    return report
+
+
+def _show(found: Document, report: Document, *, json: bool) -> None:
     if json:
-        print_json({**_as_json(found), "report": report})
+        print_json({**found, "report": report})
         return
     out.print(_table(found))
     _show_labels(report.pop("labels", None))
-    if found.refusal is not None:
-        progress(f"a worker does not run it: {found.refusal}")
-    if found.kind == "shadow":
-        out.print(*compared(report["comparison"], found.model, "served"), sep="\n")
+    if found["refusal"] is not None:
+        progress(f"a worker does not run it: {found['refusal']}")
+    if found["kind"] == "shadow":
+        out.print(*compared(report["comparison"], found["model"], "served"), sep="\n")
     else:
         out.print(_arms(report))
 
@@ -132,21 +179,29 @@ def _show_labels(labels: dict[str, Any] | None) -> None:
     )
 
 
-def _tell(it: Experiment, *, json: bool) -> None:
+def _tell(it: Document, *, json: bool) -> None:
     if json:
-        print_json(_as_json(it))
+        print_json(it)
     else:
         out.print(_table(it))
 
 
-def _table(*found: Experiment) -> Table:
+def _table(*found: Document) -> Table:
     made = Table("experiment", "kind", "model", "share", "of", "started", "stopped", box=None)
     for it in found:
-        stopped = "" if it.stopped_at is None else f"{it.stopped_at:%Y-%m-%d %H:%M}"
-        share = "" if it.kind == "shadow" else f"{it.share:.0%}"
-        started = f"{it.started_at:%Y-%m-%d %H:%M}"
-        made.add_row(it.name, it.kind, it.model, share, it.tenant or "all", started, stopped)
+        share = "" if it["kind"] == "shadow" else f"{it['share']:.0%}"
+        what = (it["experiment"], it["kind"], it["model"], share, it["tenant"] or "all")
+        made.add_row(*what, *(_minute(it[name]) for name in ("started_at", "stopped_at")))
     return made
+
+
+def _minute(at: str | None) -> str:
+    return "" if at is None else at[:16].replace("T", " ")
+
+
+def _told(it: Document) -> Document:
+    """Return an experiment as a facade tells it, in the names that commands show."""
+    return {"experiment": it["name"]} | {name: plain(it[name]) for name in it if name != "name"}
 
 
 def _arms(report: dict[str, Any]) -> Table:

@@ -1,17 +1,16 @@
 """``noctis export``: what is stored of a tenant's or a device's epochs, as a file."""
 
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
+from cli.auditing import record
 from cli.local import DEFAULT_VAR, Var, database_url
 from cli.output import Json, print_json, progress
+from cli.sink import STDOUT, sink
 from noctis.errors import ConfigurationError
 from noctis.identity import DeviceId
 from noctis.storage import devices
@@ -21,7 +20,6 @@ from noctis.table_file import Format, TableFile, table_file
 
 __all__ = ["export"]
 
-STDOUT: Final = Path("-")
 TOLD_EVERY: Final = 500_000
 SECONDS: Final = 30.0
 
@@ -54,7 +52,7 @@ def export(
     engine = create(database_url(var), application="noctis-export", connections=1)
     try:
         tenant, names = _devices(engine, subject)
-        with _sink(output) as stream:
+        with sink(output) as stream:
             table = table_file(form, stream, stages=stages)
             rows = {
                 name: _write(tenant, engine, name, table, (since, until), stages=stages)
@@ -73,6 +71,7 @@ def export(
 def _devices(engine: Engine, subject: str) -> tuple[str, list[str]]:
     """Return the tenant and the names of the devices that are meant; they are there."""
     with transaction(engine, SECONDS) as connection:
+        record(subject.partition("/")[0], connection, "exported", subject)
         if "/" in subject:
             who = DeviceId.parse(subject)
             return who.tenant, [devices.get(who.tenant, connection, who.device).name]
@@ -96,31 +95,3 @@ def _write(
             progress(f"{tenant}/{device}: {count + len(page)} epochs so far")
         count += len(page)
     return count
-
-
-@contextmanager
-def _sink(output: Path) -> Iterator[IO[bytes]]:
-    """Yield where the table goes; a file has its name, and its content, only at the end.
-
-    Nobody but its owner can read it. What an error cuts short is removed.
-    """
-    if output == STDOUT:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    unfinished = output.with_name(f"{output.name}.part")
-    try:
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    except OSError as error:
-        message = f"{unfinished} cannot be written: {error.strerror}"
-        raise ConfigurationError(message, hint="name another file with --output") from error
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        unfinished.replace(output)
-    except BaseException:
-        with suppress(OSError):
-            unfinished.unlink()
-        raise

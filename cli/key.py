@@ -6,13 +6,19 @@ from typing import Annotated, Final
 import typer
 from rich.table import Table
 
-from api.tokens import Keyring
+from api.scopes import INTERNAL_READ, INTERNAL_SCOPES
+from api.tokens import INTERNAL_AUDIENCE, LIFETIME_S, Keyring
+from cli.auditing import noted
 from cli.local import DEFAULT_VAR, Var
 from cli.output import Json, out, print_json
 from noctis import settings
-from noctis.audit import audit
+from noctis.identity import Principal
 
 __all__ = ["app"]
+
+OPERATOR: Final = "command line"
+PLATFORM: Final = "platform"
+"""What a token that no user asked for has for a tenant: /internal counts requests by it."""
 
 app: Final = typer.Typer(help="The keys that sign the facade's tokens.", no_args_is_help=True)
 
@@ -39,8 +45,32 @@ def rotate(
     """
     keyring = _keyring(var)
     made = keyring.rotate(forget=forget)
-    audit("key_rotated", by="command line", kid=made.kid, forgot=str(forget).lower())
+    noted(var, "key_rotated", made.kid, forgot=str(forget).lower())
     _print(keyring, as_json=json)
+
+
+@app.command("token")
+def token(
+    *,
+    only_read: Annotated[
+        bool, typer.Option("--read", help=f"A token that may look alone: {INTERNAL_READ}.")
+    ] = False,
+    var: Var = DEFAULT_VAR,
+    json: Json = False,
+) -> None:
+    """Make a token of 15 minutes for /internal; who can read the keys is an operator.
+
+    curl -H "Authorization: Bearer $(noctis key token)" localhost:8001/internal/monitoring
+    """
+    scopes = frozenset({INTERNAL_READ} if only_read else INTERNAL_SCOPES)
+    keyring = Keyring(settings.load(var=var).token_keys, audience=INTERNAL_AUDIENCE)
+    made = keyring.issue(Principal(OPERATOR, PLATFORM, scopes))
+    scope = " ".join(sorted(scopes))
+    noted(var, "internal_token_made", scope=scope)
+    if json:
+        print_json({"access_token": made, "expires_in": LIFETIME_S, "scope": scope})
+        return
+    out.print(made, markup=False, highlight=False, soft_wrap=True)
 
 
 def _keyring(var: Var) -> Keyring:

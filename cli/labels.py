@@ -1,7 +1,6 @@
 """``noctis labels``: reference stages of a device, from a polysomnography or a diary."""
 
 import getpass
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -9,12 +8,12 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
-from cli.local import DEFAULT_VAR, Var, opened
+from cli.local import DEFAULT_VAR, Var
+from cli.nouns.platform import platform
 from cli.output import Json, out, print_json, progress
+from cli.profiles import ProfileOption
 from evaluation.label_file import LabelFileError, parse_labels
 from noctis.identity import DeviceId
-from noctis.storage import labels
-from noctis.storage.labels import Import
 
 __all__ = ["Since", "Until", "app", "utc"]
 
@@ -38,6 +37,7 @@ def import_file(
         typer.Option(help="When t_s is 0, UTC.", formats=["%Y-%m-%dT%H:%M:%SZ"]),
     ] = None,
     by: Annotated[str | None, typer.Option(help="Who answers for it (default: you).")] = None,
+    profile: ProfileOption = None,
     var: Var = DEFAULT_VAR,
     json: Json = False,
 ) -> None:
@@ -45,8 +45,8 @@ def import_file(
     who = DeviceId.parse(device)
     found = parse_labels(_read(file), utc(start))
     name = by or getpass.getuser()
-    with opened(var) as connection:
-        replaced = labels.put(who.tenant, connection, who.device, found, source=source, by=name)
+    with platform(profile, var) as it:
+        replaced = it.labels.put(who, found, source=source, by=name)
     told = {"device": device, "source": source, "labels": len(found), "replaced": replaced}
     _tell(told, f"{len(found)} labels of {device}, {replaced} older ones replaced", json=json)
 
@@ -55,6 +55,7 @@ def import_file(
 def list_imports(
     subject: Annotated[str, typer.Argument(help="tenant, or tenant/device")],
     *,
+    profile: ProfileOption = None,
     var: Var = DEFAULT_VAR,
     json: Json = False,
 ) -> None:
@@ -63,19 +64,19 @@ def list_imports(
     if "/" in subject:
         who = DeviceId.parse(subject)
         tenant, device = who.tenant, who.device
-    with opened(var) as connection:
-        found = labels.list_of(tenant, connection, device)
+    with platform(profile, var) as it:
+        found = it.labels.list_of(tenant, device)
     if json:
-        print_json([_plain(one) for one in found])
+        print_json(found)
         return
     if not found:
         progress(f"{subject} has no reference stages")
         return
     table = Table("device", "source", "labels", "from", "to", "by", "imported", box=None)
     for one in found:
-        span = (f"{one.first:%Y-%m-%d %H:%M:%S}", f"{one.last:%Y-%m-%d %H:%M:%S}")
-        names = (one.device, one.source, str(one.labels))
-        table.add_row(*names, *span, one.imported_by, f"{one.imported_at:%Y-%m-%d %H:%M}")
+        names = (one["device"], one["source"], str(one["labels"]))
+        span = (_at(one["first"], 19), _at(one["last"], 19))
+        table.add_row(*names, *span, one["imported_by"] or "-", _at(one["imported_at"], 16))
     out.print(table)
 
 
@@ -86,15 +87,14 @@ def remove(
     source: Annotated[str | None, typer.Option(help="Only of this source.")] = None,
     since: Since = None,
     until: Until = None,
+    profile: ProfileOption = None,
     var: Var = DEFAULT_VAR,
     json: Json = False,
 ) -> None:
     """Delete reference stages of a device."""
     who = DeviceId.parse(device)
-    with opened(var) as connection:
-        gone = labels.remove(
-            who.tenant, connection, who.device, source, since=utc(since), until=utc(until)
-        )
+    with platform(profile, var) as it:
+        gone = it.labels.remove(who, source, (utc(since), utc(until)))
     _tell({"device": device, "removed": gone}, f"{gone} labels of {device} are gone", json=json)
 
 
@@ -111,9 +111,8 @@ def _read(file: Path) -> str:
         raise LabelFileError(message, hint="name a CSV file in UTF-8") from error
 
 
-def _plain(one: Import) -> dict[str, Any]:
-    times = {name: getattr(one, name).isoformat() for name in ("imported_at", "first", "last")}
-    return asdict(one) | times
+def _at(moment: str | None, length: int) -> str:
+    return "-" if moment is None else moment[:length].replace("T", " ")
 
 
 def _tell(value: dict[str, Any], text: str, *, json: bool) -> None:

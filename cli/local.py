@@ -1,6 +1,8 @@
 """The platform that a command works on: the one that runs under a folder, or the settings'."""
 
+import getpass
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,10 +10,20 @@ from typing import Annotated, Final
 
 import typer
 
+from cli.profiles import check_local
 from noctis import settings
 from noctis.storage.engine import Connection, Engine, create, transaction
 
-__all__ = ["DEFAULT_VAR", "Var", "connected", "database_url", "opened", "run_file"]
+__all__ = [
+    "DEFAULT_VAR",
+    "Var",
+    "connected",
+    "database_url",
+    "engine_of",
+    "opened",
+    "operator",
+    "run_file",
+]
 
 Var = Annotated[
     Path, typer.Option("--var", envvar="NOCTIS_VAR", help="Folder of the platform's files.")
@@ -28,13 +40,29 @@ def run_file(var: Path) -> Path:
 
 
 def database_url(var: Path) -> str:
-    """Return the address of the database: of the platform that runs on ``var``, else as set."""
+    """Return the address of the database: of the platform that runs on ``var``, else as set.
+
+    Raise ConfigurationError where commands are to ask a facade.
+    """
+    check_local()
+    return _address(var)
+
+
+def _address(var: Path) -> str:
     try:
         content = json.loads(run_file(var).read_text("utf-8"))
     except (OSError, ValueError):
         return settings.load().database_url.get_secret_value()
     url: str = content["database_url"]
     return url
+
+
+def operator() -> str:
+    """Return who works at the command line, as the audit names him: ``cli:ann``."""
+    try:
+        return f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"
+    except (KeyError, OSError):  # a container's user without a name
+        return f"cli:{os.getuid()}"
 
 
 @contextmanager
@@ -47,7 +75,15 @@ def opened(var: Path, *, seconds: float = SECONDS) -> Iterator[Connection]:
 @contextmanager
 def connected(var: Path) -> Iterator[Engine]:
     """Yield an engine, for work of more than one transaction."""
-    engine = create(database_url(var), application="noctis-cli")
+    check_local()
+    with engine_of(var) as engine:
+        yield engine
+
+
+@contextmanager
+def engine_of(var: Path) -> Iterator[Engine]:
+    """Yield an engine of this machine's own platform, whatever the profile."""
+    engine = create(_address(var), application="noctis-cli")
     try:
         yield engine
     finally:

@@ -10,15 +10,18 @@ from rich.markdown import Markdown
 from rich.table import Table
 
 from cli import model_drift, model_evaluate, model_explain, model_promote
+from cli.auditing import noted
 from cli.local import DEFAULT_VAR, Var
 from cli.model_evaluate import SHIPPED, folder_of
+from cli.nouns.models import asked_models
 from cli.output import Json, out, print_json, progress
+from cli.profiles import ProfileOption
 from inference import versions
 from inference.night import NIGHT_NAME
 from noctis.errors import ConfigurationError
 from noctis.settings import Settings
 from registry.manifest import CARD, Manifest, read_manifest
-from registry.store import ALIASES, DEFAULT_NAME, Alias, Registry, Switch
+from registry.store import ALIASES, DEFAULT_NAME, Alias, Registry
 
 __all__ = ["app"]
 
@@ -93,28 +96,41 @@ def train(
 
 @app.command("list")
 def list_versions(
-    *, name: Name = DEFAULT_NAME, var: Var = DEFAULT_VAR, json: Json = False
+    *,
+    name: Name = DEFAULT_NAME,
+    profile: ProfileOption = None,
+    var: Var = DEFAULT_VAR,
+    json: Json = False,
 ) -> None:
     """List the versions, their figures, and who points at them."""
-    registry = Registry(Settings(var=var).models, name)
-    rows = []
-    if name in versions.SHIPPED_FOLDERS:
-        serves = [] if registry.resolve() else [ALIASES[0]]
-        shipped = read_manifest(versions.SHIPPED_FOLDERS[name])
-        rows.append(_as_json(shipped, [SHIPPED, *serves]))
-    aliases = {alias: registry.resolve(alias) for alias in ALIASES}
-    for version in registry.versions():
-        pointing = [alias for alias, target in aliases.items() if target == version]
-        rows.append(_as_json(registry.manifest(version), pointing))
+    with asked_models(profile) as asked:
+        rows = asked.list_of(name) if asked else _own(Registry(Settings(var=var).models, name))
     if json:
         print_json(rows)
         return
     table = Table("version", "aliases", "kappa", "95 %", "macro-F1", "subjects", box=None)
     for row in rows:
-        low, high = row["kappa_interval"]
-        figures = (f"{row['kappa']:.3f}", f"{low:.3f} to {high:.3f}", f"{row['macro_f1']:.3f}")
+        low, high = row["kappa_interval"] or (None, None)
+        figures = (
+            _text(row["kappa"]),
+            f"{_text(low)} to {_text(high)}",
+            _text(row["macro_f1"]),
+        )
         table.add_row(row["version"], " ".join(row["aliases"]), *figures, str(row["subjects"]))
     out.print(table)
+
+
+def _own(registry: Registry) -> list[dict[str, Any]]:
+    rows = []
+    if registry.name in versions.SHIPPED_FOLDERS:
+        serves = [] if registry.resolve() else [ALIASES[0]]
+        shipped = read_manifest(versions.SHIPPED_FOLDERS[registry.name])
+        rows.append(_as_json(shipped, [SHIPPED, *serves]))
+    aliases = {alias: registry.resolve(alias) for alias in ALIASES}
+    for version in registry.versions():
+        pointing = [alias for alias, target in aliases.items() if target == version]
+        rows.append(_as_json(registry.manifest(version), pointing))
+    return rows
 
 
 @app.command()
@@ -122,16 +138,47 @@ def show(
     version: Annotated[str, typer.Argument(help="A version, an alias, or 'shipped'.")],
     *,
     name: Name = DEFAULT_NAME,
+    profile: ProfileOption = None,
     var: Var = DEFAULT_VAR,
     json: Json = False,
 ) -> None:
     """Show a version's card, after its files and golden vectors were checked."""
-    folder = folder_of(Registry(Settings(var=var).models, name), version)
-    manifest = versions.load(folder).manifest
+    with asked_models(profile) as asked:
+        if asked:
+            told = asked.get(name, version)
+            manifest, card = told["manifest"], told["card"]
+        else:
+            folder = folder_of(Registry(Settings(var=var).models, name), version)
+            manifest = versions.load(folder).manifest.model_dump(mode="json")
+            card = (folder / CARD).read_text("utf-8")
     if json:
-        print_json(manifest.model_dump(mode="json"))
-        return
-    out.print(Markdown((folder / CARD).read_text("utf-8")))
+        print_json(manifest)
+    else:
+        out.print(Markdown(card))
+
+
+@app.command()
+def upload(
+    folder: Annotated[
+        Path,
+        typer.Argument(help="What train --out made.", exists=True, file_okay=False),
+    ],
+    *,
+    name: Name = DEFAULT_NAME,
+    profile: ProfileOption = None,
+    var: Var = DEFAULT_VAR,
+    json: Json = False,
+) -> None:
+    """Publish a version that was trained elsewhere; it serves nobody until it is promoted."""
+    with asked_models(profile) as asked:
+        if asked:
+            told = asked.upload(name, folder)
+        else:
+            versions.load(folder)
+            manifest = Registry(Settings(var=var).models, name).publish(folder)
+            noted(var, "model_uploaded", manifest.full_name)
+            told = _as_json(manifest, [])
+    _tell(json, told, f"{told['name']}@{told['version']} is published")
 
 
 @app.command()
@@ -141,12 +188,22 @@ def rollback(
     approver: Approver = None,
     reason: Reason = "",
     name: Name = DEFAULT_NAME,
+    profile: ProfileOption = None,
     var: Var = DEFAULT_VAR,
     json: Json = False,
 ) -> None:
     """Let an alias point where it pointed before its last promotion."""
-    registry = Registry(Settings(var=var).models, name)
-    _tell_switch(json, registry.rollback(alias, approver=approver, reason=reason))
+    with asked_models(profile) as asked:
+        if asked:
+            switch = asked.rollback(name, alias, approver or "", reason)
+        else:
+            registry = Registry(Settings(var=var).models, name)
+            moved = registry.rollback(alias, approver=approver, reason=reason)
+            switch = moved.as_json()
+            facts = {"version": moved.version, "approver": approver}
+            noted(var, "model_rolled_back", f"{name}@{alias}", **facts)
+    target = switch["version"] or SHIPPED
+    _tell(json, switch, f"{switch['alias']}: {switch['previous'] or SHIPPED} → {target}")
 
 
 def _report(what: str, done: int, total: int) -> None:
@@ -175,9 +232,8 @@ def _as_json(manifest: Manifest, aliases: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _tell_switch(json: bool, switch: Switch) -> None:  # noqa: FBT001 - handed through
-    target = switch.version or SHIPPED
-    _tell(json, switch.as_json(), f"{switch.alias}: {switch.previous or SHIPPED} → {target}")
+def _text(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _tell(json: bool, value: dict[str, Any], text: str) -> None:  # noqa: FBT001 - handed through

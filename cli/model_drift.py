@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from pydantic import TypeAdapter
 from rich.table import Table
 
 from cli.local import DEFAULT_VAR, Var, opened
+from cli.nouns.documents import Document
+from cli.nouns.models import AskedModels, asked_models
 from cli.output import Json, out, print_json, progress
+from cli.profiles import ProfileOption
 from drift import acknowledged, advice, current, reference
 from drift.current import Window
 from drift.report import Report
@@ -24,8 +28,6 @@ _DATE: Final = ["%Y-%m-%d"]
 _AT_ONCE: Final = 64
 _MARKS: Final = {"drift": "[bold red]drift[/]", "stable": "[green]stable[/]"}
 
-Evening = Annotated[datetime | None, typer.Option(formats=_DATE, show_default=False)]
-
 
 def drift(
     *,
@@ -33,8 +35,13 @@ def drift(
         str | None, typer.Option(help="Compute it now for a tenant (default: what is kept).")
     ] = None,
     device: Annotated[str | None, typer.Option(help="With --tenant: of this device.")] = None,
-    since: Evening = None,
-    until: Evening = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(help="With --tenant: from that evening.", formats=_DATE),
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(help="With --tenant: before this evening.", formats=_DATE)
+    ] = None,
     version: Annotated[
         str | None, typer.Option(help="A version, an alias, or 'shipped' (default: serves).")
     ] = None,
@@ -44,6 +51,7 @@ def drift(
     ] = None,
     by: Annotated[str, typer.Option(help="With --acknowledge: who looked at it.")] = "",
     reason: Annotated[str, typer.Option(help="With --acknowledge: what it was.")] = "",
+    profile: ProfileOption = None,
     var: Var = DEFAULT_VAR,
     json: Json = False,
 ) -> None:
@@ -54,17 +62,23 @@ def drift(
     are shown. A verdict is stable, drift, or unknown (too few nights). What is acknowledged is
     told no more; another change of it is.
     """
+    with asked_models(profile) as asked:
+        if asked:
+            if acknowledge is not None:
+                message = "a facade acknowledges nothing"
+                hint = "run it where the platform runs, with NOCTIS_PROFILE=local"
+                raise ConfigurationError(message, hint=hint)
+            span = {"since": since and since.date(), "until": until and until.date()}
+            query = {"device": device, "version": version, **span}
+            raise typer.Exit(_asked(asked, tenant, query, json=json))
     if acknowledge is not None:
         _acknowledge(acknowledge, by, reason, var, json=json)
         return
     if tenant is None:
-        if device or since or until or version:
-            message = "--device, --since, --until and --version need --tenant"
-            raise ConfigurationError(message, hint="say whose drift: --tenant NAME")
+        _check_whose({"": device or since or until or version})
         with opened(var) as connection:
-            kept = drift_reports.newest(None, connection)
-        _show_kept(kept, json=json)
-        raise typer.Exit(int(any(it.verdict == "drift" for it in kept)))
+            kept = [_as_json(it) for it in drift_reports.newest(None, connection)]
+        raise typer.Exit(_show_kept(kept, json=json))
     first, last = (None if it is None else it.date() for it in (since, until))
     made = _now(tenant, device, (first, last), version, var)
     whose = tenant if device is None else f"{tenant}/{device}"
@@ -73,6 +87,25 @@ def drift(
     else:
         _show(whose, made)
     raise typer.Exit(int(made.verdict != "stable"))
+
+
+def _asked(asked: AskedModels, tenant: str | None, query: Document, *, json: bool) -> int:
+    """Show what a facade tells of drift, as of what is stored here; return the exit code."""
+    if tenant is None:
+        _check_whose(query)
+        return _show_kept(asked.drift(), json=json)
+    told = asked.drift_now(tenant, query)
+    if json:
+        print_json(told)
+    else:
+        _show(told["subject"], TypeAdapter(Report).validate_python(told))
+    return int(told["verdict"] != "stable")
+
+
+def _check_whose(query: Document) -> None:
+    if any(query.values()):
+        message = "--device, --since, --until and --version need --tenant"
+        raise ConfigurationError(message, hint="say whose drift: --tenant NAME")
 
 
 def _now(
@@ -118,22 +151,27 @@ def _bring_up(tenant: str, device: str | None, window: Window, var: Path) -> Non
         progress(f"{made} nights read")
 
 
-def _show_kept(kept: Sequence[Kept], *, json: bool) -> None:
+def _show_kept(kept: Sequence[Document], *, json: bool) -> int:
+    """Show reports; return 1 where one of them tells of drift."""
     if json:
-        print_json([_as_json(it) for it in kept])
-        return
-    if not kept:
+        print_json(kept)
+    elif not kept:
         progress("no report is kept yet; the companion makes them as nights close")
-        return
+    else:
+        out.print(_kept_table(kept))
+    return int(any(it["verdict"] == "drift" for it in kept))
+
+
+def _kept_table(kept: Sequence[Document]) -> Table:
     table = Table("whose", "verdict", "until", "nights", "what", "model", box=None)
     for it in kept:
-        what = [c["name"] for c in it.body["channels"] if c["verdict"] == "drift"]
-        what += [c["stream"] for c in it.body["changes"] or ()]
+        what = [c["name"] for c in it["channels"] if c["verdict"] == "drift"]
+        what += [c["stream"] for c in it["changes"] or ()]
         named = ", ".join(dict.fromkeys(what))
-        verdict = _MARKS.get(it.verdict, it.verdict)
-        whose = it.tenant if it.device is None else f"{it.tenant}/{it.device}"
-        table.add_row(whose, verdict, str(it.day), str(it.body["nights"]), named, it.model)
-    out.print(table)
+        verdict = _MARKS.get(it["verdict"], it["verdict"])
+        row = (it["until"], str(it["nights"]), named, it["model"])
+        table.add_row(it["subject"], verdict, *row)
+    return table
 
 
 def _as_json(it: Kept) -> dict[str, Any]:

@@ -8,9 +8,14 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
+from cli.facade import Facade
 from cli.labels import Since, Until, utc
 from cli.local import DEFAULT_VAR, Var, connected
+from cli.nouns.documents import Document
+from cli.nouns.tenancy import check_own
+from cli.ordered import asked_facade, order
 from cli.output import Json, out, print_json, progress
+from cli.profiles import ProfileOption
 from evaluation import stored
 from evaluation.datasets import Recording, find_nights, load
 from evaluation.document import document
@@ -46,6 +51,7 @@ def evaluate(
     version: Version = ALIASES[0],
     name: Name = DEFAULT_NAME,
     jobs: Jobs = 1,
+    profile: ProfileOption = None,
     var: Var = DEFAULT_VAR,
     json: Json = False,
 ) -> None:
@@ -63,23 +69,41 @@ def evaluate(
     if tenant is not None and name == NIGHT_NAME:
         message = "revised stages are kept in the nights, not as predictions of epochs"
         raise ConfigurationError(message, hint="evaluate it on a folder of nights with --data")
-    settings = Settings(var=var)
-    folder = folder_of(Registry(settings.models, name), version)
+    span = (utc(since), utc(until))
     if data is not None:
+        settings = Settings(var=var)
+        folder = folder_of(Registry(settings.models, name), version)
         told = _of_nights(data, folder, settings, jobs)
     else:
-        told = _of_stored(
-            tenant or "",
-            device,
-            var,
-            model=read_manifest(folder).full_name,
-            source=source,
-            span=(utc(since), utc(until)),
-        )
+        with asked_facade(profile) as facade:
+            if facade:
+                wanted = {"model": name, "version": version, "source": source}
+                told = _asked(facade, str(tenant), device, wanted, span)
+            else:
+                folder = folder_of(Registry(Settings(var=var).models, name), version)
+                model = read_manifest(folder).full_name
+                told = _of_stored(
+                    str(tenant), device, var, model=model, source=source, span=span
+                )
     if json:
         print_json(told)
     else:
         show(told)
+
+
+def _asked(
+    facade: Facade,
+    tenant: str,
+    device: str | None,
+    wanted: Document,
+    span: tuple[datetime | None, datetime | None],
+) -> Document:
+    check_own(facade, tenant)
+    since, until = (None if end is None else end.isoformat() for end in span)
+    name = None if device is None else device.removeprefix(f"{tenant}/")
+    body = {**wanted, "device": name, "since": since, "until": until}
+    result: Document = order(facade, "/v1/evaluations", body)["result"]
+    return result
 
 
 def _of_nights(data: Path, folder: Path, settings: Settings, jobs: int) -> dict[str, Any]:

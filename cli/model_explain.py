@@ -12,7 +12,7 @@ from cli.labels import utc
 from cli.local import DEFAULT_VAR, Var, opened
 from cli.model_evaluate import Version, folder_of, nights_of
 from cli.output import Json, out, print_json
-from inference.context import DEPTH, Context, Rows, session_of
+from inference.context import DEPTH, Context, Rows, night_sessions
 from inference.explanation import DRAWS, Explanation, explain
 from inference.history import past_of
 from inference.model import Model
@@ -49,28 +49,28 @@ def explain_one(
     if device is not None and at is not None and data is None and epoch is None:
         moment = utc(at)
         with opened(var) as connection:
-            window = _stored(connection, DeviceId.parse(device), moment or at)
+            row, session = _stored(connection, DeviceId.parse(device), moment or at)
     elif data is not None and epoch is not None and device is None and at is None:
-        window = _played(data, epoch, settings)
+        row, session = _played(data, epoch, settings)
     else:
         message = "one epoch is to be named"
         hint = "give --device and --at, or --data and --epoch"
         raise ConfigurationError(message, hint=hint)
-    if not is_stageable(window[-1]):
+    if not is_stageable(row):
         message = "that epoch has no stage: an empty bed, or too little of it was measured"
         raise ConfigurationError(message, hint="name another epoch")
     model = Model.load(folder_of(Registry(settings.models, DEFAULT_NAME), version))
-    found = explain(model, session_of(window), draws=draws)
+    found = explain(model, session, draws=draws)
     chosen = _chosen(stage, found)
-    told = {"model": model.full_name, **_as_json(found, chosen, window[-1]), "orders": draws}
+    told = {"model": model.full_name, **_as_json(found, chosen, row), "orders": draws}
     if json:
         print_json(told)
     else:
         _show(told)
 
 
-def _stored(connection: Connection, who: DeviceId, at: datetime) -> Rows:
-    """Return the window of the stored epoch in which ``at`` lies."""
+def _stored(connection: Connection, who: DeviceId, at: datetime) -> tuple[Rows, Rows]:
+    """Return the stored epoch in which ``at`` lies, its row and its session."""
     since = at - timedelta(seconds=EPOCH_SECONDS) + timedelta(microseconds=1)
     until = at + timedelta(microseconds=1)
     found = epochs.read(who.tenant, connection, who.device, since, until)
@@ -83,17 +83,18 @@ def _stored(connection: Connection, who: DeviceId, at: datetime) -> Rows:
     context = Context()
     for each in past_of(past):
         context.push(each.moment, each.row)
-    return context.window()
+    return context.window()[-1], context.session()
 
 
-def _played(data: Path, epoch: int, settings: Settings) -> Rows:
-    """Return the window of a night's epoch, as the firmware would have sent it."""
+def _played(data: Path, epoch: int, settings: Settings) -> tuple[Rows, Rows]:
+    """Return a night's epoch as the firmware would have sent it, its row and its session."""
     nights = nights_of(data, settings)
     if len(nights) != 1 or not 0 <= epoch < len(nights[0].rows):
         lengths = ", ".join(f"{it.night.name}: {len(it.rows)} epochs" for it in nights)
         message = f"there is no such one epoch: {lengths}"
         raise ConfigurationError(message, hint="name the folder of one night, and its epoch")
-    return nights[0].rows[max(0, epoch + 1 - DEPTH) : epoch + 1]
+    rows = nights[0].rows
+    return rows[epoch], night_sessions(rows, [epoch])[0]
 
 
 def _chosen(stage: str | None, found: Explanation) -> Stage:

@@ -1,15 +1,20 @@
 """``noctis model compare`` and ``promote``: what may serve in place of what serves now."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from rich.table import Table
 
+from cli.auditing import noted
 from cli.local import DEFAULT_VAR, Var, connected
 from cli.model_evaluate import SHIPPED, Jobs, Name, folder_of, nights_of, report
+from cli.nouns.documents import Document
+from cli.nouns.models import AskedModels, asked_models, read_report
 from cli.output import Json, out, print_json, progress
+from cli.profiles import ProfileOption
 from evaluation import comparison, promotion, stored_nights
 from evaluation.comparison import Report, Side
 from evaluation.datasets import Recording
@@ -17,7 +22,7 @@ from evaluation.gate import Limits
 from inference import versions
 from noctis.errors import ConfigurationError
 from noctis.settings import Settings
-from registry.store import CHAMPION, DEFAULT_NAME, Alias, Registry, Switch
+from registry.store import CHAMPION, DEFAULT_NAME, Alias, Registry
 
 __all__ = ["compare", "promote"]
 
@@ -92,6 +97,7 @@ def promote(
     latency: Latency = _LATENCY,
     name: Name = DEFAULT_NAME,
     jobs: Jobs = 1,
+    profile: ProfileOption = None,
     var: Var = DEFAULT_VAR,
     json: Json = False,
 ) -> None:
@@ -99,7 +105,17 @@ def promote(
 
     They are compared on the nights below --data, or on what is stored of --tenant with labels
     of --source. Running workers load a new champion at once. Other aliases take any version.
+    Over a facade it takes the --report that compare wrote where the nights are.
     """
+    with asked_models(profile) as asked:
+        if asked:
+            if data is not None or tenant is not None:
+                message = "a facade compares nothing: the nights and the models are not here"
+                hint = "noctis model compare --out FILE where they are, then --report FILE"
+                raise ConfigurationError(message, hint=hint)
+            order = _Order(version, alias, approver or "", file, override, reason)
+            _tell(_asked(asked, name, order), json=json)
+            return
     settings = Settings(var=var)
     registry = Registry(settings.models, name)
     folder = registry.version_folder(version)
@@ -120,7 +136,8 @@ def promote(
         switch = registry.promote(
             CHAMPION, version, approver=approver, reason=words, expected=serving
         )
-    _tell(switch, json=json)
+    noted(var, "model_promoted", f"{name}@{alias}", version=version, approver=approver)
+    _tell(switch.as_json(), json=json)
 
 
 def _given(file: Path, folders: tuple[Path, Path]) -> Report:
@@ -129,12 +146,37 @@ def _given(file: Path, folders: tuple[Path, Path]) -> Report:
     return made
 
 
-def _tell(switch: Switch, *, json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What a facade is asked to promote."""
+
+    version: str
+    alias: Alias
+    approver: str
+    file: Path | None
+    override: str
+    reason: str
+
+
+def _asked(asked: AskedModels, name: str, order: _Order) -> Document:
+    if order.alias != CHAMPION:
+        return asked.move(name, order.alias, order.version, order.reason)
+    _check_approver(order.approver)
+    body: Document = {
+        "approver": order.approver,
+        "reason": order.reason,
+        "override": order.override,
+        "report": None if order.file is None else read_report(order.file),
+    }
+    return asked.promote(name, order.version, body)
+
+
+def _tell(switch: Document, *, json: bool) -> None:
     if json:
-        print_json(switch.as_json())
+        print_json(switch)
     else:
-        out.print(f"{switch.alias}: {switch.previous or SHIPPED} → {switch.version}")
-        progress(switch.reason)
+        out.print(f"{switch['alias']}: {switch['previous'] or SHIPPED} → {switch['version']}")
+        progress(switch["reason"])
 
 
 def _check_approver(approver: str | None) -> None:

@@ -5,9 +5,9 @@ from typing import Annotated, Final
 
 import typer
 
+from cli.auditing import record
 from cli.local import DEFAULT_VAR, Var, opened
 from cli.output import Json, out, print_json
-from noctis.audit import audit
 from noctis.errors import ConfigurationError
 from noctis.storage import quotas
 from noctis.storage.quotas import Quota
@@ -46,9 +46,8 @@ def set_quota(
         if changes:
             quota = _changed(quota, changes)
             quotas.put(name, connection, quota)
-    if changes:
-        told = {key: str(value) for key, value in asdict(quota).items()}
-        audit("quota_set", by="command line", tenant=name, **told)
+            told = {key: str(value) for key, value in asdict(quota).items()}
+            record(name, connection, "quota_set", name, **told)
     if json:
         print_json({"tenant": name, **asdict(quota)})
         return

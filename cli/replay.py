@@ -8,9 +8,14 @@ from typing import Annotated, Final
 
 import typer
 
+from cli.facade import Facade
 from cli.local import DEFAULT_VAR, Var, connected, database_url, opened
 from cli.model_evaluate import folder_of
+from cli.nouns.documents import Document, plain
+from cli.nouns.tenancy import own_tenant
+from cli.ordered import asked_facade, order
 from cli.output import Json, out, print_json, progress
+from cli.profiles import ProfileOption
 from cli.replay_view import as_json, compared, table, tell
 from evaluation import replayed
 from inference import replay as runner
@@ -49,20 +54,27 @@ def start(
     device: Annotated[str | None, typer.Option(help="Of tenant/device alone.")] = None,
     jobs: Jobs = 1,
     name: Annotated[str, typer.Option(help="Which model.")] = DEFAULT_NAME,
+    profile: ProfileOption = None,
     var: Var = DEFAULT_VAR,
     json: Json = False,
 ) -> None:
     """Run stored epochs through a version; what it says is kept under it, and shown to nobody.
 
-    A replay that is cut off goes on with 'noctis replay resume'.
+    A replay that is cut off goes on with 'noctis replay resume'. Over a facade it is one of the
+    caller's tenant, an operation that the platform does: see 'noctis operation'.
     """
-    folder = folder_of(Registry(Settings(var=var).models, name), version)
-    manifest = Model.load(folder).manifest
     span = {"since": since.replace(tzinfo=UTC), "until": until.replace(tzinfo=UTC)}
     if span["since"] >= span["until"]:
         message = f"nothing lies between {since} and {until}"
         raise ConfigurationError(message, hint="--since is the earlier one")
     owner, bed = _scope(tenant, device)
+    with asked_facade(profile) as facade:
+        if facade:
+            wanted = {"model": name, "version": version, "device": bed}
+            _ordered(facade, owner, wanted | span, json=json)
+            return
+    folder = folder_of(Registry(Settings(var=var).models, name), version)
+    manifest = Model.load(folder).manifest
     with opened(var, seconds=PLAN_S) as connection:
         key = predictions.model_id(connection, manifest.name, manifest.version)
         number = replays.add(owner, connection, bed, key, **span)
@@ -140,6 +152,15 @@ def _scope(tenant: str | None, device: str | None) -> tuple[str | None, str | No
         message = f"{device} is no device of {tenant}"
         raise ConfigurationError(message, hint="leave --tenant out")
     return who.tenant, who.device
+
+
+def _ordered(facade: Facade, owner: str | None, wanted: Document, *, json: bool) -> None:
+    own_tenant(facade, owner)
+    made = order(facade, "/v1/replays", plain(wanted))
+    if json:
+        print_json(made)
+    else:
+        out.print(f"replay {made['id']}: {made['state']}, {made['result']}", markup=False)
 
 
 def _run(number: int, folder: Path, jobs: int, var: Path, *, json: bool) -> None:

@@ -2,19 +2,19 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any, Final
-from uuid import UUID
+from typing import Annotated, Final
 
 import typer
 
-from cli.local import DEFAULT_VAR, Var, opened
+from cli.local import DEFAULT_VAR, Var
+from cli.nouns.care import Care
+from cli.nouns.documents import Document
+from cli.nouns.platform import platform
 from cli.output import Json, out, print_json, progress
+from cli.profiles import ProfileOption
 from noctis.errors import ConfigurationError
 from noctis.identity import DeviceId
-from noctis.storage import commands, missing
-from noctis.storage.commands import Command, Range
+from noctis.storage.commands import STREAM_DIGITS, Range
 
 __all__ = ["resend"]
 
@@ -41,6 +41,7 @@ def resend(
     last: To = LAST_SEQ,
     missing_only: MissingOnly = False,
     wait: Wait = 0.0,
+    profile: ProfileOption = None,
     var: Var = DEFAULT_VAR,
     json: Json = False,
 ) -> None:
@@ -50,77 +51,67 @@ def resend(
     of the database. A device that is away gets the order when it comes, within a week.
     """
     device = DeviceId.parse(name)
-    ranges, overwritten = _ranges(var, device, stream, (first, last), missing_only=missing_only)
-    with opened(var) as connection:
-        ids = commands.order_resend(device.tenant, connection, device.device, ranges)
-    progress(f"{len(ids)} ranges ordered from {name}")
-    told = _await(var, device, ids, ranges, seconds=wait)
-    _report(told, ranges, overwritten, as_json=json)
-    if wait and any(one.state != "done" for one in told):
+    wanted = _range(stream, (first, last), missing_only=missing_only)
+    with platform(profile, var) as it:
+        made = it.care.resend(device, wanted)
+        progress(f"{len(made['commands'])} ranges ordered from {name}")
+        made["commands"] = _await(it.care, device, made["commands"], seconds=wait)
+    _report(made, as_json=json)
+    if wait and any(one["state"] != "done" for one in made["commands"]):
         raise typer.Exit(1)
 
 
-def _ranges(
-    var: Path, device: DeviceId, stream: str, ends: tuple[int, int], *, missing_only: bool
-) -> tuple[list[Range], int]:
+def _range(stream: str, ends: tuple[int, int], *, missing_only: bool) -> Range | None:
     if missing_only == bool(stream):
         message = "neither or both of --stream and --missing are given"
         raise ConfigurationError(message, hint="say which epochs: one of the two")
     if missing_only:
-        with opened(var) as connection:
-            found = missing.find(device.tenant, connection, device.device)
-        return found.ranges, found.overwritten
+        return None
     try:
         number = int(stream, 16)
     except ValueError:
         number = -1
-    if len(stream) != commands.STREAM_DIGITS or number < 0 or ends[0] > ends[1]:
+    if len(stream) != STREAM_DIGITS or number < 0 or ends[0] > ends[1]:
         message = f"{stream!r} from {ends[0]} to {ends[1]} is no range of a stream"
         raise ConfigurationError(
             message, hint="a stream is 16 hex digits, --to not below --from"
         )
-    return [Range(number, *ends)], 0
+    return Range(number, *ends)
 
 
 def _await(
-    var: Path, device: DeviceId, ids: Sequence[UUID], ranges: Sequence[Range], *, seconds: float
-) -> list[Command]:
+    care: Care, device: DeviceId, made: list[Document], *, seconds: float
+) -> list[Document]:
     """Return the commands once all are answered, or when the time is over."""
     deadline = time.monotonic() + seconds
-    before = ""
+    ids, before = [one["id"] for one in made], ""
     while True:
-        with opened(var) as connection:
-            told = commands.list_of(device.tenant, connection, device.device, ids)
-            answered = sum(one.state != "pending" for one in told)
-            if answered == len(told) or time.monotonic() >= deadline:
-                return told
-            epochs = missing.stored(device.tenant, connection, device.device, ranges)
-        text = f"{answered} of {len(told)} ranges answered, {epochs} of their epochs are stored"
-        if text != before:
-            progress(text)
-            before = text
+        answered = sum(one["state"] != "pending" for one in made)
+        text = f"{answered} of {len(made)} ranges answered"
+        if made and text != before:
+            progress(before := text)
+        if answered == len(made) or time.monotonic() >= deadline:
+            return made
         time.sleep(LOOK_S)
+        made = care.commands(device, ids)
 
 
-def _report(
-    told: Sequence[Command], ranges: Sequence[Range], overwritten: int, *, as_json: bool
-) -> None:
+def _report(made: Document, *, as_json: bool) -> None:
     if as_json:
-        print_json({"commands": [_plain(one) for one in told], "overwritten": overwritten})
+        print_json(made)
         return
-    if overwritten:
-        out.print(f"{overwritten} seqs are gone: the device's spool has overwritten them")
-    if not ranges:
+    if made["overwritten"]:
+        out.print(
+            f"{made['overwritten']} seqs are gone: the device's spool has overwritten them"
+        )
+    _tell(made["commands"])
+
+
+def _tell(made: Sequence[Document]) -> None:
+    if not made:
         out.print("nothing is missing that the platform could know of")
-    for one in told:
-        body, detail = one.body, one.detail or {}
+    for one in made:
+        body, detail = one["body"], one["detail"] or {}
         what = ", ".join(f"{key} {value}" for key, value in detail.items())
         place = f"{body['stream']} {body['from']} to {body['to']}"
-        out.print(f"{place}: {one.state}{', ' if what else ''}{what}", markup=False)
-
-
-def _plain(one: Command) -> dict[str, Any]:
-    times = ("created_at", "sent_at", "answered_at")
-    plain = asdict(one)
-    plain |= {name: plain[name] and plain[name].isoformat() for name in times}
-    return plain | {"id": str(one.id)}
+        out.print(f"{place}: {one['state']}{', ' if what else ''}{what}", markup=False)

@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 import typer
 
+from cli.auditing import record
 from cli.local import DEFAULT_VAR, Var, opened
 from cli.output import Json, out, print_json
 from noctis import settings
@@ -30,6 +31,7 @@ def retention(
     wanted = _days(days)
     with opened(var) as connection:
         tenants.set_retention(name, connection, wanted)
+        record(name, connection, "retention_set", name, days=wanted)
     if json:
         print_json({"tenant": name, "retention_days": wanted})
         return

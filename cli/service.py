@@ -1,6 +1,5 @@
 """Programs as child processes: how they are started, watched and ended."""
 
-import os
 import shutil
 import sys
 import urllib.request
@@ -21,7 +20,6 @@ __all__ = [
     "device_program",
     "end_leftovers",
     "is_ready",
-    "write_private",
 ]
 
 
@@ -105,15 +103,6 @@ def end_leftovers(logs: Path) -> None:
         for program in programs:
             end_leftover(pid_file, argument=program)
         pid_file.unlink()
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file in one step; only its owner can read it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    temporary.replace(path)
 
 
 def device_program() -> str:

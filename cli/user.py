@@ -4,20 +4,19 @@ import sys
 from typing import Annotated, Any, Final
 
 import typer
-from rich.table import Table
 
-from cli.local import DEFAULT_VAR, Var, opened
-from cli.output import Json, out, print_json
+from cli.asking import Yes, confirm
+from cli.completion import SomeTenant
+from cli.local import DEFAULT_VAR, Var
+from cli.nouns.platform import platform
+from cli.output import Json, out, print_json, print_rows
+from cli.profiles import ProfileOption
 from noctis import passphrases
-from noctis.audit import audit
 from noctis.identity import ROLES, check_role, parse_login
-from noctis.storage import users
 
 __all__ = ["app"]
 
 app: Final = typer.Typer(help="Users of a tenant, and their roles.", no_args_is_help=True)
-
-BY: Final = "command line"
 
 Login = Annotated[str, typer.Argument(help="name@tenant")]
 Role = Annotated[str, typer.Option(help=f"{', '.join(ROLES)} (the models of all tenants).")]
@@ -27,74 +26,73 @@ Ask = Annotated[
 ]
 
 
+@app.command("list")
+def list_users(
+    tenant: SomeTenant = None,
+    *,
+    profile: ProfileOption = None,
+    var: Var = DEFAULT_VAR,
+    json: Json = False,
+) -> None:
+    """List users and their roles."""
+    with platform(profile, var) as it:
+        rows = it.users.list_of(tenant)
+    print_rows(rows, as_json=json, empty="nobody yet: noctis user add")
+
+
 @app.command("add")
 def add(
     login: Login,
     *,
     role: Role = "member",
     ask: Ask = False,
+    profile: ProfileOption = None,
     var: Var = DEFAULT_VAR,
     json: Json = False,
 ) -> None:
     """Add a user; a password that is made is printed, once."""
-    name, tenant = parse_login(login)
+    parse_login(login)
     check_role(role)
     password, made = _password(ask=ask)
-    hashed = passphrases.hash_passphrase(password)
-    with opened(var) as connection:
-        users.add(tenant, connection, name, role=role, password_hash=hashed)
-    audit("user_added", by=BY, tenant=tenant, user=name, role=role)
+    with platform(profile, var) as it:
+        it.users.add(login, role, password)
     _tell({"user": login, "role": role, **made}, as_json=json)
 
 
-@app.command("list")
-def list_users(
-    tenant: Annotated[str, typer.Argument(help="whose users")],
+@app.command("remove")
+def remove(
+    login: Login,
     *,
+    yes: Yes = False,
+    profile: ProfileOption = None,
     var: Var = DEFAULT_VAR,
     json: Json = False,
 ) -> None:
-    """List a tenant's users."""
-    with opened(var) as connection:
-        found = users.list_of(tenant, connection)
-    rows = [
-        {
-            "user": f"{each.name}@{tenant}",
-            "role": each.role,
-            "created_at": each.created_at.isoformat(),
-        }
-        for each in found
-    ]
-    if json:
-        print_json(rows)
-        return
-    table = Table(*(rows[0] if rows else ["nobody yet: noctis user add"]))
-    for row in rows:
-        table.add_row(*row.values())
-    out.print(table)
+    """Remove a user, and end what sessions he has.
 
-
-@app.command("remove")
-def remove(login: Login, *, var: Var = DEFAULT_VAR, json: Json = False) -> None:
-    """Remove a user, the last admin too, and end what sessions he has."""
-    name, tenant = parse_login(login)
-    with opened(var) as connection:
-        users.remove(tenant, connection, name, spare_last_admin=False)
-    audit("user_removed", by=BY, tenant=tenant, user=name)
+    On the platform's own machine the last admin too; over a facade one stays.
+    """
+    parse_login(login)
+    confirm(login, f"{login} will not be let in any more", yes=yes)
+    with platform(profile, var) as it:
+        it.users.remove(login)
     _tell({"user": login, "removed": True}, as_json=json)
 
 
 @app.command("set-password")
 def set_password(
-    login: Login, *, ask: Ask = False, var: Var = DEFAULT_VAR, json: Json = False
+    login: Login,
+    *,
+    ask: Ask = False,
+    profile: ProfileOption = None,
+    var: Var = DEFAULT_VAR,
+    json: Json = False,
 ) -> None:
     """Give a user another password, and end what sessions he has."""
-    name, tenant = parse_login(login)
+    parse_login(login)
     password, made = _password(ask=ask)
-    hashed = passphrases.hash_passphrase(password)
-    with opened(var) as connection:
-        users.set_password(tenant, connection, name, hashed)
-    audit("user_password_set", by=BY, tenant=tenant, user=name)
+    with platform(profile, var) as it:
+        it.users.set_password(login, password)
     _tell({"user": login, **made}, as_json=json)
 
 
@@ -103,14 +101,14 @@ def set_role(
     login: Login,
     role: Annotated[str, typer.Argument(help=", ".join(ROLES))],
     *,
+    profile: ProfileOption = None,
     var: Var = DEFAULT_VAR,
     json: Json = False,
 ) -> None:
     """Give a user another role, and end what sessions he has."""
-    name, tenant = parse_login(login)
-    with opened(var) as connection:
-        users.set_role(tenant, connection, name, role, spare_last_admin=False)
-    audit("user_role_set", by=BY, tenant=tenant, user=name, role=role)
+    check_role(role)
+    with platform(profile, var) as it:
+        it.users.set_role(login, role)
     _tell({"user": login, "role": role}, as_json=json)
 
 
