@@ -1,9 +1,11 @@
 """The facade's read routes beside a bare FastAPI route, and predictions beside a reload.
 
-One process each of ``python -m api`` and of ``bench.bare``, a PostgreSQL of the bench's own.
+One process each of ``python -m api`` and of ``bench.bare``, a PostgreSQL of the bench's own;
+``--gunicorn 2``: the facade as the compose file starts it, with so many workers.
 Each route has its turn flat out, over a few kept connections, and then at half of that rate,
 open loop: its percentiles count from the moment when a request was to be sent. Routes take
-turns round by round. The default is small; ``--devices 100 --days 30`` is what to quote.
+turns round by round. The default is small; ``--devices 100 --days 30 --questions 300`` is what
+to quote.
 """
 
 import argparse
@@ -13,7 +15,6 @@ import os
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -43,11 +44,17 @@ __all__ = ["main", "measure"]
 CONNECTIONS: Final = 8
 SHARE: Final = 0.5
 EVERY_S: Final = 2.0
+FLAT_S: Final = 5.0
 BARE: Final = "bare FastAPI"
 
 
-def measure(*, devices: int, days: int, seconds: float, rounds: int) -> dict[str, Any]:
-    """Return the figures of each route, of the bare one, and of predictions."""
+def measure(
+    *, devices: int, days: int, seconds: float, rounds: int, questions: int, workers: int
+) -> dict[str, Any]:
+    """Return the figures of each route, of the bare one, and of so many predictions a stretch.
+
+    ``workers``: of gunicorn; 0: uvicorn alone.
+    """
     with tempfile.TemporaryDirectory(prefix="noctis-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -55,15 +62,16 @@ def measure(*, devices: int, days: int, seconds: float, rounds: int) -> dict[str
             migrate.upgrade(postgres.url)
             _say(f"{devices * days * DAY} epochs are made")
             begin, keys = fill(postgres.url, count=devices, days=days)
-            with _serving(postgres.url, folder / "var") as (bare, facade):
+            with _serving(postgres.url, folder / "var", workers) as (bare, facade):
                 token = Keyring(folder / "var" / "keys").issue(
                     Principal("bench", TENANT, frozenset(SCOPES))
                 )
                 asking = Asking(token, names(devices), begin, days, keys)
                 reads = uvloop.run(_reads(bare, facade, asking, seconds, rounds))
                 registry = publish(folder / "var" / "models", DEFAULT_FOLDER)
-                predicted = uvloop.run(_predictions(facade, asking, registry, seconds))
-    return {"devices": devices, "days": days, "routes": reads, "predict": predicted}
+                predicted = uvloop.run(_predictions(facade, asking, registry, questions))
+    sizes = {"devices": devices, "days": days, "workers": workers}
+    return {**sizes, "routes": reads, "predict": predicted}
 
 
 async def _reads(
@@ -95,19 +103,19 @@ async def _both(port: int, make: Make, seconds: float) -> dict[str, Any]:
 
 
 async def _predictions(
-    facade: int, asking: Asking, registry: Registry, seconds: float
+    facade: int, asking: Asking, registry: Registry, count_of_each: int
 ) -> dict[str, dict[str, Any]]:
     """Return the figures of predictions, while the champion stays and while it changes."""
     found: dict[str, dict[str, Any]] = {}
     switches = count()
     for name, make in asking.questions().items():
         _say(f"predict: {name}")
-        flat = await closed(facade, make, connections=2, seconds=seconds)
+        flat = await closed(facade, make, connections=2, seconds=FLAT_S)
         rate = max(0.5, SHARE * flat.per_second)
 
         async def paced(make: Make = make, rate: float = rate) -> Figures:
             return await opened(
-                facade, make, rate=rate, connections=16, seconds=max(seconds, 10 / rate)
+                facade, make, rate=rate, connections=16, seconds=count_of_each / rate
             )
 
         calm = await paced()
@@ -129,7 +137,7 @@ async def _change(registry: Registry, switches: Iterator[int]) -> None:
 
 
 @contextmanager
-def _serving(url: str, var: Path) -> Iterator[tuple[int, int]]:
+def _serving(url: str, var: Path, workers: int) -> Iterator[tuple[int, int]]:
     """Serve the bare route and the facade; their ports."""
     bare, facade = free_port(), free_port()
     environment = {
@@ -139,9 +147,22 @@ def _serving(url: str, var: Path) -> Iterator[tuple[int, int]]:
         "NOCTIS_BROKER_PORT": str(free_port()),
         "NOCTIS_API_PORT": str(facade),
         "NOCTIS_API_REQUESTS_PER_SECOND": "0",
+        "NOCTIS_API_WORKERS": str(max(1, workers)),
         "NOCTIS_LOG_LEVEL": "warning",
     }
-    commands = {bare: ("bench.bare", str(bare)), facade: ("api",)}
+    gunicorn = (
+        *("gunicorn", f"--bind=127.0.0.1:{facade}", f"--workers={workers}"),
+        *(
+            f"--chdir={Path.cwd()}",
+            "--config=python:api.gunicorn",
+            "--worker-class=api.worker.FacadeWorker",
+        ),
+        "api.app:create_app()",
+    )
+    commands = {
+        bare: ("bench.bare", str(bare)),
+        facade: gunicorn if workers else ("api",),
+    }
     children = [
         Child(
             (sys.executable, "-m", *command),
@@ -165,7 +186,7 @@ def _wait(port: int, path: str) -> None:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5):
                 return
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
@@ -184,7 +205,9 @@ def _table(result: Mapping[str, Any]) -> Iterator[str]:
     for name, rows in result["predict"].items():
         for kind in ("calm", "reloading"):
             if kind in rows:
-                yield f"{name:<30}{kind:>12} p95 {rows[kind]['p95']} p99 {rows[kind]['p99']} ms"
+                row = rows[kind]
+                told = f"p95 {row['p95']} p99 {row['p99']} ms of {row['count']}"
+                yield f"{name:<30}{kind:>12} {told}"
 
 
 def _median(values: list[float]) -> float:
@@ -202,11 +225,18 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each stretch")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--questions", type=int, default=50, help="in a stretch of predictions")
+    parser.add_argument("--gunicorn", type=int, default=0, metavar="N", help="so many workers")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     configure_logging("bench", level="warning")
     result = measure(
-        devices=asked.devices, days=asked.days, seconds=asked.seconds, rounds=asked.rounds
+        devices=asked.devices,
+        days=asked.days,
+        seconds=asked.seconds,
+        rounds=asked.rounds,
+        questions=asked.questions,
+        workers=asked.gunicorn,
     )
     print(json.dumps(result) if asked.json else "\n".join(_table(result)))
     sys.exit(0 if _is_clean(result) else 1)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
+import structlog
 
 from tests.timescale import npm
 
@@ -16,6 +17,17 @@ def pytest_configure() -> None:
     """Let the many processes that tests start find compiled what they import."""
     os.environ.pop(UNCOMPILED, None)
     sys.dont_write_bytecode = False
+    os.environ["NOCTIS_PROFILE"] = "local"  # whatever facade whoever runs the tests uses
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Keep log lines out of the standard output of commands that run in this process.
+
+    A command that sets logging up for itself leaves nothing of it to the next test.
+    """
+    structlog.reset_defaults()
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 @pytest.fixture(scope="session")

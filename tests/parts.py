@@ -20,7 +20,8 @@ class Part:
         self.module = module
         self.log = log
         self.metrics_port = free_port()
-        port = "NOCTIS_API_PORT" if module == "api" else "NOCTIS_METRICS_PORT"
+        listens = {"api": "NOCTIS_API_PORT", "api.internal": "NOCTIS_INTERNAL_PORT"}
+        port = listens.get(module, "NOCTIS_METRICS_PORT")
         self.environment = {**os.environ, port: str(self.metrics_port), **environment}
         self.child: Child
 

@@ -44,6 +44,10 @@ class Proxy:
         self._thread.join(10)
         self._loop.close()
 
+    def cut(self) -> None:
+        """End every connection of this moment; who comes anew gets through."""
+        self._run(self._cut()).result(10)
+
     def _run(self, work: Coroutine[Any, Any, None]) -> Future[None]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
@@ -53,13 +57,16 @@ class Proxy:
 
     async def _end(self) -> None:
         self._server.close()
-        for link in self._links:
-            link.transport.abort()
+        await self._cut()
         current = asyncio.current_task()
         tasks = [task for task in asyncio.all_tasks() if task is not current]
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=5) if tasks else None
+
+    async def _cut(self) -> None:
+        for link in self._links:
+            link.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._links.add(writer)
@@ -73,6 +80,8 @@ class Proxy:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pass(reader, behind[1], "requests"))
                 group.create_task(self._pass(behind[0], writer, "answers"))
+        except asyncio.CancelledError:
+            pass  # the proxy ends; a server of streams would complain of a cancelled task
         finally:
             for link in (writer, behind[1]):
                 link.transport.abort()

@@ -28,6 +28,7 @@ from tests.disks import FILLER, can_mount, small_disk
 from tests.integration.broker_fixtures import eventually, password_of
 from tests.parts import Part
 from tests.proxy import Proxy
+from tests.secured import Secured
 from tests.truth import Epoch, differences, read_database, read_logs
 
 SERVICES: Final = MappingProxyType(
@@ -50,8 +51,10 @@ LITTLE_LOG: Final = {"min_wal_size": "32MB", "max_wal_size": "32MB"}
 class Rig:
     """PostgreSQL behind a proxy, Mosquitto and the services, from entry to exit."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, secured: bool = False) -> None:
         self.folder = folder
+        self.secured: Secured | None = None
+        self._asks_certificates = secured
         self.postgres = PostgresServer(folder / "postgres", settings=LITTLE_LOG)
         self.broker = MosquittoServer(folder / "broker")
         self.parts: dict[str, Part] = {}
@@ -76,6 +79,8 @@ class Rig:
                     accounts.set_service(connection, username, password_of(username))
                 known = accounts.active(connection)
             ends.callback(self.broker.stop)
+            if self._asks_certificates:
+                self.secured = Secured.beside(self.broker, self.folder / "certificates")
             self.broker.start(free_port(), known)
             self._start_services(ends)
             self._ends = ends.pop_all()
@@ -234,7 +239,7 @@ class Fleet:
         return len(self.stored()) >= count
 
     def wait_until_stored(self, count: int) -> None:
-        assert eventually(lambda: self.has_stored(count), within_s=30), self._told()
+        assert eventually(lambda: self.has_stored(count), within_s=60), self._told()
 
     def finish(self, *, within_s: float = 60.0) -> None:
         """Wait until everything made is acknowledged, and hold it against what is stored."""
@@ -279,7 +284,7 @@ def until_it_is_felt(rig: Rig) -> None:
     """Wait until the ingestor has failed to store something."""
     before = rig.ingestor.metric("noctis_ingest_retries_total")
     assert eventually(
-        lambda: rig.ingestor.metric("noctis_ingest_retries_total") > before, within_s=20
+        lambda: rig.ingestor.metric("noctis_ingest_retries_total") > before, within_s=60
     )
 
 
@@ -293,7 +298,7 @@ def until_nothing_is_stored(rig: Rig, *, seconds: float) -> None:
 
     A table whose last page has room takes a batch on a full disk still.
     """
-    assert eventually(lambda: stands_still(rig, seconds), within_s=20)
+    assert eventually(lambda: stands_still(rig, seconds), within_s=60)
 
 
 def stands_still(rig: Rig, seconds: float) -> bool:

@@ -57,7 +57,7 @@ class Site:
         self.phone.topics(0.1)
         with self.playing() as fleet:
             fleet.finish()
-        assert eventually(lambda: not self.unsettled(), within_s=30)
+        assert eventually(lambda: not self.unsettled(), within_s=90)
         return self.told()
 
     @contextmanager
@@ -120,7 +120,7 @@ class Site:
     def follows(self, running: int) -> bool:
         """Tell whether the worker comes to run so many experiments."""
         worker = self.rig.parts["inference"]
-        return eventually(lambda: worker.metric("noctis_experiments") == running, within_s=30)
+        return eventually(lambda: worker.metric("noctis_experiments") == running, within_s=90)
 
     def restart(self) -> None:
         """Kill the worker, and start another one."""
@@ -214,7 +214,7 @@ def test_a_broken_version_is_refused_and_the_champion_serves_on(site: Site) -> N
         with transaction(site.rig.engine) as connection:
             return experiments.get(connection, "ab-2").refusal or ""
 
-    assert eventually(lambda: "was changed after publication" in refusal(), within_s=30)
+    assert eventually(lambda: "was changed after publication" in refusal(), within_s=90)
     assert site.play() == all_of(CHAMPION)
     site.noctis("experiment", "stop", "ab-2")
 
@@ -259,7 +259,7 @@ def test_the_experiments_that_were_known_go_on_while_the_database_is_away(
     with site.playing() as fleet:
         site.rig.postgres.freeze()
         try:
-            assert eventually(lambda: site.phone.received.qsize() >= 60, within_s=30)
+            assert eventually(lambda: site.phone.received.qsize() >= 60, within_s=90)
         finally:
             site.rig.postgres.thaw()
         fleet.finish()

@@ -27,9 +27,9 @@ from tests.truth import Epoch, differences, read_database, read_logs
 pytestmark = [pytest.mark.broker, pytest.mark.postgres, pytest.mark.timeout(290)]
 
 TENANT: Final = "fleet"
-DEVICES: Final = int(os.environ.get("NOCTIS_FLEET_DEVICES", "2000"))
+DEVICES: Final = int(os.environ.get("NOCTIS_FLEET_DEVICES", "500"))
 SEED: Final = int(os.environ.get("NOCTIS_FLEET_SEED", "1"))
-HOURS: Final = 0.25
+HOURS: Final = float(os.environ.get("NOCTIS_FLEET_HOURS", "0.125"))
 SPEED: Final = 10.0
 LINK_LOSSES: Final = 20
 POWER_CUTS: Final = 12

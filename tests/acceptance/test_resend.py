@@ -8,17 +8,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import psycopg
 import pytest
-from psycopg import sql
 from sqlalchemy import make_url
 
 from broker.server import MosquittoServer
 from cli.service import device_program
 from noctis.childproc import Child, free_port
-from noctis.storage import accounts, devices, migrate, reports, tenants
+from noctis.storage import accounts, devices, dumps, migrate, reports, tenants
 from noctis.storage.accounts import Account
 from noctis.storage.census import count
 from noctis.storage.engine import create, transaction
@@ -54,7 +53,7 @@ class Household:
         )
         self._admin_url = server.url
         self._services: dict[str, Child] = {}
-        self.copy(None, "noctis_home")
+        self._execute("CREATE DATABASE noctis_home")
         migrate.upgrade(self.url)
         self.broker = MosquittoServer(folder / "broker")
         self.broker.start(free_port(), self._enrol())
@@ -71,22 +70,17 @@ class Household:
         engine.dispose()
         return known
 
-    def copy(self, source: str | None, name: str) -> None:
-        """Make a database, a copy of another one."""
-        template = (
-            sql.SQL("")
-            if source is None
-            else sql.SQL(" TEMPLATE {}").format(sql.Identifier(source))
-        )
-        self._execute(sql.SQL("CREATE DATABASE {}{}").format(sql.Identifier(name), template))
+    def dump(self) -> None:
+        """Write the database into a file with pg_dump, as of a moment, whoever writes to it."""
+        dumps.dump(self.url, self.folder / "noctis.dump", copies=self.folder)
 
-    def put_back(self, backup: str) -> None:
-        """Have the backup take the database's place."""
-        home, copy = sql.Identifier("noctis_home"), sql.Identifier(backup)
-        self._execute(sql.SQL("DROP DATABASE {}").format(home))
-        self._execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(copy, home))
+    def put_back(self) -> None:
+        """Lose the database, and fill an empty one from the file with pg_restore."""
+        self._execute("DROP DATABASE noctis_home")
+        self._execute("CREATE DATABASE noctis_home")
+        dumps.load(self.url, self.folder / "noctis.dump", copies=self.folder)
 
-    def _execute(self, statement: sql.Composed) -> None:
+    def _execute(self, statement: LiteralString) -> None:
         with psycopg.connect(self._admin_url, autocommit=True) as connection:
             connection.execute(statement)
 
@@ -183,9 +177,7 @@ def test_after_a_restore_the_device_brings_all_that_the_backup_does_not_have(
     household.start()
     with household.device():
         until(lambda: len(household.stored()) > EPOCHS // 3, "a part of the night is stored")
-        household.stop()
-        household.copy("noctis_home", "noctis_backup")
-        household.start()
+        household.dump()
         until(
             lambda: len(household.stored()) == len(household.made()) == EPOCHS,
             "the night is stored",
@@ -193,7 +185,7 @@ def test_after_a_restore_the_device_brings_all_that_the_backup_does_not_have(
         end = household.made()[-1][1] + 1
         until(lambda: household.reported() == end, "the device says where its spool ends")
         household.stop()
-        household.put_back("noctis_backup")
+        household.put_back()
         kept = household.stored()
         assert EPOCHS // 3 < len(kept) < EPOCHS
         household.start()

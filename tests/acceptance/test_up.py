@@ -33,7 +33,17 @@ def platform(var: Path, *arguments: str) -> Iterator[dict[str, Any]]:
     errors = var.with_suffix(".errors")
     with errors.open("a") as file:
         process = subprocess.Popen(
-            [NOCTIS, "up", "--api-port", port, "--var", var, *arguments],
+            [
+                NOCTIS,
+                "up",
+                "--internal-port",
+                "0",
+                "--api-port",
+                port,
+                "--var",
+                var,
+                *arguments,
+            ],
             stderr=file,
             stdout=file,
         )
@@ -120,7 +130,9 @@ def test_a_newcomer_sees_epochs_stages_and_nights_and_finds_them_again(folder: P
     var = folder / "var"
     with platform(var, "--speed", "max") as run:
         account = json.loads((var / "credentials.json").read_text())["app"]
-        assert {"ingestor", "inference", "companion", "runner", "api"} <= set(run["processes"])
+        assert {"ingestor", "inference", "companion", "runner", "api", "internal"} <= set(
+            run["processes"]
+        )
         bearer = token(run["api"], account)
         [device] = items(f"{run['api']}/v1/devices", bearer, "devices")
         assert device["name"] == "bedroom"
@@ -189,7 +201,9 @@ def test_a_platform_that_was_killed_starts_again_on_what_it_left_behind(folder: 
     errors = folder / "errors"
     with errors.open("a") as file:
         killed = subprocess.Popen(
-            [NOCTIS, "up", "--var", var, "--api-port", port], stderr=file, stdout=file
+            [NOCTIS, "up", "--var", var, "--internal-port", "0", "--api-port", port],
+            stderr=file,
+            stdout=file,
         )
     left = wait_until_it_runs(var, killed, errors)["processes"]
     killed.kill()

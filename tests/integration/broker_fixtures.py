@@ -34,6 +34,7 @@ USERS = (
     "svc-ingestor-0",
     "svc-live-0",
     "svc-companion-0",
+    "svc-companion-1",
     "svc-api-0",
 )
 WAIT_S = 5.0

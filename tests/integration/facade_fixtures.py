@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy import Engine
 
 from api.problems import MEDIA_TYPE
 from api.scopes import SCOPES
 from api.tokens import Keyring
+from broker.server import MosquittoServer
 from noctis.childproc import Child, free_port
 from noctis.identity import Principal
 from noctis.storage.engine import create
+from noctis.storage.server import PostgresServer
 from tests.integration.broker_fixtures import eventually
 from tests.integration.conftest import fresh_database
 from tests.integration.inference_fixtures import add_devices
@@ -30,6 +33,7 @@ class Facade:
         self, broker_port: int, database_url: str, folder: Path, *command: str
     ) -> None:
         self.port = free_port()
+        self.database_url = database_url
         environment = {
             **os.environ,
             "NOCTIS_VAR": str(folder / "var"),
@@ -101,3 +105,38 @@ def own_facade(postgres: str, template: str, folder: Path) -> Iterator[tuple[Fac
         with running_facade(Facade(free_port(), url, folder)) as facade:
             yield facade, engine
         engine.dispose()
+
+
+Both = tuple[Facade, Engine]
+
+
+@pytest.fixture(scope="module")
+def both(
+    postgres: str, migrated: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Both]:
+    """A facade of the module's own, and its database."""
+    with own_facade(postgres, migrated, tmp_path_factory.mktemp("api")) as it:
+        yield it
+
+
+@pytest.fixture
+def facade(both: Both) -> Facade:
+    return both[0]
+
+
+@pytest.fixture
+def database(both: Both) -> Engine:
+    return both[1]
+
+
+@pytest.fixture(scope="module")
+def served(
+    broker: MosquittoServer,
+    own_postgres: PostgresServer,
+    database: Engine,  # noqa: ARG001 - what is asked for must be there
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Facade]:
+    """A facade beside a broker, on the module's own ``database``."""
+    folder = tmp_path_factory.mktemp("api")
+    with running_facade(Facade(broker.port, own_postgres.url, folder)) as it:
+        yield it

@@ -8,11 +8,14 @@ import numpy as np
 from sqlalchemy import Connection, Engine, text
 
 from noctis.ack import STORED
+from noctis.alerts import DEFAULTS, Sight, Watch
 from noctis.identity import DeviceId
 from noctis.stages import Stage
 from noctis.status import Status
 from noctis.storage import (
     accounts,
+    alert_watches,
+    alerts,
     commands,
     devices,
     drift_reports,
@@ -27,6 +30,7 @@ from noctis.storage import (
     users,
 )
 from noctis.storage import operations as operations_of
+from noctis.storage.alert_watches import Look, Told
 from noctis.storage.engine import transaction
 from noctis.storage.ingest import Received, ingest
 from tests.integration.inference_fixtures import Night
@@ -106,16 +110,29 @@ def _derive(connection: Connection, tenant: str, device: str, night: Night) -> d
         body="{}",
     )
     wanted = commands.Range(night.stream, 1, 5)
+    alert = _alert(connection, DeviceId(tenant, device), key)
     [command] = commands.order_resend(tenant, connection, device, [wanted])
     replay = replays.add(tenant, connection, device, model, since=begun, until=ended)
     order = {"model": MODEL[0], "version": MODEL[1], "device": device}
     operation = operations_of.add(tenant, connection, "replay", order, device=device, by="walk")
     return {
+        "alert": str(alert),
         "recording": str(recording),
         "command": str(command),
         "replay": str(replay),
         "operation": str(operation.id),
     }
+
+
+def _alert(connection: Connection, device: DeviceId, key: int) -> int:
+    """Raise an alert of a device, as the companion does; return its id."""
+    now = datetime.now(UTC)
+    rule = DEFAULTS["silent"]
+    look = Look(now, key, device, None, rule, Watch(), False, Sight.BAD, 700, "")  # noqa: FBT003
+    told = [Told(look, f"{device.device} is silent", {})]
+    assert alert_watches.raise_(connection, "silent", now, told) == 1
+    [found] = alerts.list_of(device.tenant, connection, device=device.device)
+    return found.id
 
 
 def holdings(engine: Engine, tenant: str) -> dict[str, list[str]]:

@@ -54,6 +54,7 @@ SELECT table_name FROM information_schema.tables
 # What no function of ours writes by itself here.
 _MORE = (
     "INSERT INTO device_reports (device_id, body) VALUES (:device, '{}')",
+    "INSERT INTO night_news (device_id) VALUES (:device) ON CONFLICT DO NOTHING",
     "INSERT INTO rollup_notes (device_id, since, until) VALUES (:device, now(), now())",
     "INSERT INTO moved_runs VALUES (:device, :stream, 9, now()) ON CONFLICT DO NOTHING",
     """
@@ -92,10 +93,55 @@ INSERT INTO drift_acknowledgements
        (tenant_id, device_id, model, findings, acknowledged_by, reason)
 SELECT tenant_id, it, 'stager@1', '{}', 'ann', 'a new bed'
   FROM devices, unnest(ARRAY[id, NULL]) it WHERE id = :device""",
+    """
+INSERT INTO certificates (serial, tenant_id, username, fingerprint, not_before, not_after)
+SELECT md5(t.name || d.name), t.id, t.name || '/' || d.name, 'f1', now(), now() + '1 day'
+  FROM devices d JOIN tenants t ON t.id = d.tenant_id WHERE d.id = :device""",
     "INSERT INTO device_configs (device_id, version, body) VALUES (:device, 1, '{}')",
+    "INSERT INTO config_reports (device_id, version, body) VALUES (:device, 1, '{}')",
+    """
+INSERT INTO device_logs (device_id, boot, number, logged_at, level, text, times)
+VALUES (:device, 1, 1, now(), 'info', 'boot 1', 1)""",
     """
 INSERT INTO operations (tenant_id, device_id, kind, request, requested_by)
 SELECT tenant_id, id, 'evaluation', '{}', 'ann' FROM devices WHERE id = :device""",
+    """
+INSERT INTO recordings (tenant_id, device_id, state, evening, time_zone, started_at, ended_at,
+                        hypnogram, epochs, missing, unstaged, moved, tib_min, out_of_bed_min,
+                        unscored_min, tst_min, wake_min, light_min, deep_min, rem_min, kind,
+                        declared_by)
+SELECT tenant_id, id, 'closed', now(), 'UTC', now(), now(), '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+       0, 0, 'study', 'user:ann@' || tenant_id
+  FROM devices WHERE id = :device""",
+    """
+INSERT INTO firmware (sha256, target, version, build, size)
+VALUES ('ab', 'host', '0.2.0', 2, 1) ON CONFLICT DO NOTHING""",
+    """
+INSERT INTO rollouts (firmware_id, url, wave, most_failures, patience_s)
+SELECT max(id), 'http://noctis.example', 1, 0, 60 FROM firmware""",
+    """
+INSERT INTO rollout_devices (rollout_number, device_id, place, version)
+SELECT max(number), :device, 0, '0.2.0' FROM rollouts""",
+    """
+SELECT audit_append(t.name, 'device_added', 'done', 'user:ann@' || t.name,
+                    t.name || '/' || d.name, '', '{}')
+  FROM devices d JOIN tenants t ON t.id = d.tenant_id WHERE d.id = :device""",
+    """
+INSERT INTO alert_rules
+SELECT tenant_id, 'silent', 1, true, 600, 1, 1, 0
+  FROM devices WHERE id = :device ON CONFLICT DO NOTHING""",
+    "INSERT INTO alert_watches (device_id, rule, streak) VALUES (:device, 'silent', 1)",
+    """
+INSERT INTO alerts (tenant_id, device_id, rule, message, details, raised_at,
+                    acknowledged_at, acknowledged_by)
+SELECT d.tenant_id, d.id, 'silent', d.name || ' is silent', '{}', now(), now(),
+       'user:ann@' || t.name
+  FROM devices d JOIN tenants t ON t.id = d.tenant_id WHERE d.id = :device""",
+    """
+INSERT INTO alert_events (tenant_id, device_id, alert_id, shard, rule, state, message, details,
+                          at)
+SELECT tenant_id, device_id, id, 0, rule, 'raised', message, '{}', now()
+  FROM alerts WHERE device_id = :device""",
     "UPDATE recordings SET replaced_by = id, state = 'withdrawn' WHERE device_id = :device",
 )
 

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from companion.keeper import keep
+from inference.night import NightModel
 from noctis.identity import DeviceId
 from noctis.storage import (
     devices,
@@ -19,7 +20,7 @@ from noctis.storage import (
     tenants,
 )
 from noctis.storage.engine import create, transaction
-from noctis.storage.recordings import Recording
+from noctis.storage.recording_rows import Recording, recording_of, selected
 from tests.integration.conftest import fresh_database
 from tests.integration.night_lives import EVENING, RECEIVED, Life, Stretch, stretches
 
@@ -52,10 +53,8 @@ def born(engine: Engine, draw: random.Random) -> Life:
 
 def all_of(connection: Connection, life: Life) -> dict[object, Recording]:
     """Return a device's recordings, the withdrawn ones too."""
-    rows = connection.execute(
-        recordings._select().where(recordings.recordings.c.device_id == life.key)
-    )
-    found = [recordings._recording(row) for row in rows]
+    rows = connection.execute(selected().where(recordings.recordings.c.device_id == life.key))
+    found = [recording_of(row) for row in rows]
     return {it.id: it for it in found}
 
 
@@ -75,7 +74,14 @@ def watched(connection: Connection, life: Life) -> Iterator[None]:
         assert now.revision - was.revision == int(changed)
 
 
-def turn(engine: Engine, life: Life, now: datetime, *, killed: bool = False) -> bool:
+def turn(
+    engine: Engine,
+    life: Life,
+    now: datetime,
+    *,
+    killed: bool = False,
+    model: NightModel | None = None,
+) -> bool:
     """Do one turn of the companion for a device; tell whether marks were left before it."""
     with suppress(KilledError), transaction(engine, 60) as connection:
         while marks.note_moved(connection, now):
@@ -84,7 +90,7 @@ def turn(engine: Engine, life: Life, now: datetime, *, killed: bool = False) -> 
         stale = [it for it in marks.stale_devices(connection, range(64)) if it.id == life.key]
         with watched(connection, life):
             for device in stale:
-                keep(connection, device, now)
+                keep(connection, device, now, model)
         if killed:
             raise KilledError
         return bool(stale)

@@ -1,9 +1,8 @@
 """``python -m broker``: accounts follow the database, TLS for those outside."""
 
 import asyncio
-import datetime as dt
-import ipaddress
 import os
+import re
 import socket
 import ssl
 import sys
@@ -13,13 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from sqlalchemy import Engine
 
 from broker.server import MosquittoServer
+from noctis.certificates import Authority, make_key
 from noctis.childproc import Child, child_user, free_port
 from noctis.mqtt import Link, Session
 from noctis.storage import accounts, tenants
@@ -33,35 +29,19 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def certificates(server_folder: Path) -> Path:
-    """A self-signed certificate of 127.0.0.1 and its key, which the broker's user can read."""
+    """A certificate of 127.0.0.1, its key, which the broker's user can read, and the CA."""
     folder = server_folder / "certificates"
     folder.mkdir(exist_ok=True)
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "broker")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "server.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "server.key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
+    authority = Authority.create()
+    key, public_key = make_key()
+    texts = {
+        "ca.crt": authority.certificate.pem,
+        "revoked.crl": authority.revocation_list([]),
+        "server.crt": authority.issue_server(["127.0.0.1"], public_key).pem,
+        "server.key": key,
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text)
     user = child_user("mosquitto")
     if user is not None:
         os.chown(folder / "server.key", user.uid, user.gid)
@@ -73,7 +53,7 @@ class Service:
 
     def __init__(self, folder: Path, url: str, certificates: Path) -> None:
         self.port, self.tls_port, self.metrics_port = free_port(), free_port(), free_port()
-        self.ca = certificates / "server.crt"
+        self.ca = certificates / "ca.crt"
         self.environment = {
             **os.environ,
             "NOCTIS_VAR": str(folder),
@@ -82,7 +62,7 @@ class Service:
             "NOCTIS_METRICS_PORT": str(self.metrics_port),
             "NOCTIS_BROKER_LOOPBACK_PORT": str(self.port),
             "NOCTIS_BROKER_LISTEN": f"127.0.0.1:{self.tls_port}",
-            "NOCTIS_BROKER_CERTIFICATE": str(self.ca),
+            "NOCTIS_BROKER_CERTIFICATE": str(certificates / "server.crt"),
             "NOCTIS_BROKER_KEY": str(certificates / "server.key"),
         }
         self.log = folder / "service.log"
@@ -201,6 +181,26 @@ def test_from_outside_it_speaks_tls_alone(service: Service, engine: Engine) -> N
         ssl.create_default_context().wrap_socket(raw, server_hostname=address[0])
 
 
+def served(port: int) -> str:
+    """Return the certificate that the broker shows, in PEM."""
+    return ssl.get_server_certificate(("127.0.0.1", port), timeout=5)
+
+
+def test_a_renewed_certificate_is_served_soon_and_nobody_is_cut_off(
+    service: Service, engine: Engine, certificates: Path
+) -> None:
+    password = add_device(engine)
+    assert eventually(lambda: may_enter(service.port, password))
+    client = entered(service.port, "t1/d1", password)
+    authority, (key, public_key) = Authority.create(), make_key()
+    renewed = authority.issue_server(["127.0.0.1"], public_key).pem
+    (certificates / "server.key").write_text(key)
+    (certificates / "server.crt").write_text(renewed)
+    assert eventually(lambda: served(service.tls_port) == renewed, within_s=20)
+    assert client.is_connected()
+    client.__exit__(None, None, None)
+
+
 def test_without_the_database_it_starts_with_the_accounts_it_had(
     service: Service, engine: Engine
 ) -> None:
@@ -222,12 +222,11 @@ def test_the_config_at_the_root_is_what_compose_runs_with_and_mosquitto_accepts_
     certificates: Path, server_folder: Path
 ) -> None:
     text = (ROOT / "mosquitto.conf").read_text()
-    environment = {
-        "NOCTIS_VAR": "/var/lib/noctis",
-        "NOCTIS_BROKER_LISTEN": "0.0.0.0:8883",
-        "NOCTIS_BROKER_CERTIFICATE": "/etc/noctis/certificates/server.crt",
-        "NOCTIS_BROKER_KEY": "/etc/noctis/certificates/server.key",
-    }
+    compose = (ROOT / "docker-compose.yml").read_text()
+    [broker] = re.findall(r"^  broker:\n(?:    .*\n|\n)+", compose, re.MULTILINE)
+    assert "ca:/etc/noctis/ca" not in broker, "it must not see the CA's key"
+    found = dict(re.findall(r"^      (NOCTIS_BROKER_\w+): (\S+)$", broker, re.MULTILINE))
+    environment = {"NOCTIS_VAR": "/var/lib/noctis", **found}
     log = server_folder / "config"
     arguments = [sys.executable, "-m", "broker", "--print-config"]
     child = Child(arguments, log=log, environment={**os.environ, **environment})
@@ -236,9 +235,12 @@ def test_the_config_at_the_root_is_what_compose_runs_with_and_mosquitto_accepts_
     server = MosquittoServer(server_folder / "root-config")
     with server:
         server.start(free_port(), [])
+        server.install("revoked.crl", (certificates / "revoked.crl").read_text())
         config = text.replace("/var/lib/noctis/broker", str(server.folder))
         config = config.replace("/etc/noctis/certificates", str(certificates))
         config = config.replace("listener 1883 ", f"listener {server.port} ")
-        config = config.replace("listener 8883 0.0.0.0", f"listener {free_port()} 127.0.0.1")
+        for port in ("8883", "8884"):
+            here = f"listener {free_port()} 127.0.0.1"
+            config = config.replace(f"listener {port} 0.0.0.0", here)
         (server.folder / "mosquitto.conf").write_text(config)
         server.restart()

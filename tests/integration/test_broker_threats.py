@@ -45,7 +45,7 @@ SECRETS = {
     f"{DOWN}/t2/d1/ack": "svc-ingestor-0",
     f"{DOWN}/t2/d1/time": "svc-ingestor-0",
     f"{DOWN}/t2/d1/command": "svc-companion-0",
-    f"{DOWN}/t2/d1/config": "svc-api-0",
+    f"{DOWN}/t2/d1/config": "svc-companion-0",
     f"{DOWN}/t1/d2/ack": "svc-ingestor-0",
     f"{APP}/t2/d1/stage": "svc-live-0",
     f"{APP}/t2/d1/night": "svc-companion-0",

@@ -65,6 +65,6 @@ def test_a_database_that_is_not_there_is_named(tmp_path: Path) -> None:
     result = noctis(
         "tenant", "list", url="postgresql://nobody@127.0.0.1:1/nothing", folder=tmp_path
     )
-    assert result.returncode == 1
+    assert result.returncode == 3
     assert "unavailable" in result.stderr
     assert "Traceback" not in result.stderr

@@ -140,6 +140,21 @@ def test_a_fault_at_each_point_is_an_outage_that_passes(database: Database, name
     until_it_is_back(database)
 
 
+@pytest.mark.parametrize("name", ["execute", "commit"])
+def test_a_disk_that_is_full_refuses_for_now_and_is_no_outage(
+    database: Database, name: str
+) -> None:
+    call(database)
+    faults.use(f"database.{name}=full", {"NOCTIS_FAULTS": "allowed"})
+    for _ in range(5):
+        error = call(database)
+        assert isinstance(error, StorageUnavailableError)
+        assert not isinstance(error, StorageUnreachableError)
+    assert database.breaker.state is State.CLOSED
+    faults.clear()
+    assert call(database) is None
+
+
 def test_an_error_after_the_commit_leaves_behind_what_was_committed(
     database: Database,
 ) -> None:

@@ -14,9 +14,11 @@ from typer.testing import CliRunner
 from cli.main import app
 from noctis import topics
 from noctis.ack import DISPOSED, STORED
+from noctis.identity import DeviceId
 from noctis.stages import Stage
 from noctis.storage import (
     accounts,
+    commands,
     dead_letters,
     devices,
     erasing,
@@ -231,6 +233,14 @@ def ingestor(house: House, tmp_path: Path) -> Iterator[Running]:
     process.child.kill()
 
 
+def erases_of(house: House, who: DeviceId) -> set[str]:
+    """Return the streams that a device is ordered to erase."""
+    with transaction(house.engine) as connection:
+        ordered = commands.list_of(who.tenant, connection, who.device)
+    assert all(it.body["command"] == "erase" for it in ordered)
+    return {it.body["stream"] for it in ordered}
+
+
 def test_a_device_that_sends_all_its_flash_again_is_told_to_forget_it(
     house: House, ingestor: Running, tmp_path: Path
 ) -> None:
@@ -271,5 +281,7 @@ def test_a_device_that_sends_all_its_flash_again_is_told_to_forget_it(
         chip.write(before)
     deliver("second.jsonl")
     assert ingestor.metric("noctis_ingest_disposed_total") - disposed >= len(played.log)
-    assert traces(house.engine, "device_id", house.keys[GONE]) == {"erasures"}
+    # Nothing is left but the order to the device to erase what it holds of that stream.
+    assert traces(house.engine, "device_id", house.keys[GONE]) == {"erasures", "commands"}
+    assert erases_of(house, GONE) == {f"{of:016x}" for of in (stream, STREAM[GONE])}
     assert ingestor.metric("noctis_ingest_dead_letters_total") == 0

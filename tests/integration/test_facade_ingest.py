@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,31 +16,14 @@ from noctis.storage import devices, tenants
 from noctis.storage.engine import transaction
 from noctis.storage.models import epochs, outbox
 from noctis.storage.runs import signed
-from tests.integration.facade_fixtures import Facade, own_facade, problem_of
+from tests.integration.facade_fixtures import Facade, both, database, facade, problem_of
 from tests.integration.inference_fixtures import D1, D2, Night, store
+
+__all__ = ["both", "database", "facade"]
 
 pytestmark = pytest.mark.postgres
 
 PATH = "/v1/devices/d1/epochs:ingest"
-Both = tuple[Facade, Engine]
-
-
-@pytest.fixture(scope="module")
-def both(
-    postgres: str, migrated: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Both]:
-    with own_facade(postgres, migrated, tmp_path_factory.mktemp("api")) as it:
-        yield it
-
-
-@pytest.fixture
-def facade(both: Both) -> Facade:
-    return both[0]
-
-
-@pytest.fixture
-def database(both: Both) -> Engine:
-    return both[1]
 
 
 def body_of(frames: list[Frame]) -> dict[str, Any]:

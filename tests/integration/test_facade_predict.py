@@ -1,13 +1,11 @@
 """Stages on request: of what is stored and of what is sent, as the settler stored them."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine
 
 from inference.agenda import Job
 from inference.model import DEFAULT_FOLDER, Model
@@ -16,26 +14,14 @@ from noctis.features import NAMES, dequantise
 from noctis.stages import LABELS
 from noctis.storage import devices, predictions
 from noctis.storage.engine import transaction
-from tests.integration.facade_fixtures import Facade, own_facade, problem_of
+from tests.integration.facade_fixtures import Both, Facade, both, facade, problem_of
 from tests.integration.inference_fixtures import Night, publish_model, store
+
+__all__ = ["both", "facade"]
 
 pytestmark = pytest.mark.postgres
 
-Both = tuple[Facade, Engine]
 COUNT = 300
-
-
-@pytest.fixture(scope="module")
-def both(
-    postgres: str, migrated: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Both]:
-    with own_facade(postgres, migrated, tmp_path_factory.mktemp("api")) as it:
-        yield it
-
-
-@pytest.fixture
-def facade(both: Both) -> Facade:
-    return both[0]
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Nights through the facade: listed, read, annotated, deleted."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -15,7 +14,9 @@ from noctis.hypnogram import LABELS
 from noctis.storage import devices, recordings
 from noctis.storage.engine import transaction
 from noctis.storage.recordings import Night
-from tests.integration.facade_fixtures import Facade, own_facade, problem_of
+from tests.integration.facade_fixtures import Both, Facade, both, database, facade, problem_of
+
+__all__ = ["both", "database", "facade"]
 
 pytestmark = pytest.mark.postgres
 
@@ -23,25 +24,6 @@ PATH = "/v1/recordings"
 FIRST = date(2026, 3, 1)
 NIGHTS = 5
 LATER_DAYS = count(100)
-Both = tuple[Facade, Engine]
-
-
-@pytest.fixture(scope="module")
-def both(
-    postgres: str, migrated: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Both]:
-    with own_facade(postgres, migrated, tmp_path_factory.mktemp("api")) as it:
-        yield it
-
-
-@pytest.fixture
-def facade(both: Both) -> Facade:
-    return both[0]
-
-
-@pytest.fixture
-def database(both: Both) -> Engine:
-    return both[1]
 
 
 def add(database: Engine, tenant: str, device: str, day: int, epochs: int = 900) -> str:

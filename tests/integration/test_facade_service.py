@@ -11,13 +11,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 from sqlalchemy import Engine
 
 from broker.server import MosquittoServer
-from noctis.childproc import free_port
 from noctis.features import NAMES, dequantise
 from noctis.stages import Stage
 from noctis.storage import accounts, predictions
@@ -25,15 +23,22 @@ from noctis.storage.engine import create, transaction
 from noctis.storage.predictions import Prediction
 from noctis.storage.server import PostgresServer
 from tests.integration.broker_fixtures import eventually
-from tests.integration.facade_fixtures import PASSWORD, Facade, problem_of, running_facade
+from tests.integration.facade_fixtures import (
+    PASSWORD,
+    Facade,
+    problem_of,
+    running_facade,
+    served,
+)
 from tests.integration.inference_fixtures import (
     D1,
     OTHER,
     Night,
     add_devices,
-    publish_model,
     store,
 )
+
+__all__ = ["served"]
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres]
 
@@ -51,15 +56,8 @@ def database(own_postgres: PostgresServer) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="module")
-def facade(
-    broker: MosquittoServer,
-    own_postgres: PostgresServer,
-    database: Engine,  # noqa: ARG001 - there must be accounts
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Facade]:
-    folder = tmp_path_factory.mktemp("api")
-    with running_facade(Facade(broker.port, own_postgres.url, folder)) as it:
-        yield it
+def facade(served: Facade) -> Facade:
+    return served
 
 
 @pytest.fixture(scope="module")
@@ -252,33 +250,6 @@ def test_sigterm_tells_monitors_first_and_finishes_requests(
         os.kill(facade.child.pid, signal.SIGTERM)
         assert eventually(lambda: facade.client.get("/readyz").status_code == 503)
         assert facade.child.stop(within_s=10) == 0
-
-
-def test_gunicorn_serves_the_app_factory(
-    broker: MosquittoServer, own_postgres: PostgresServer, tmp_path: Path
-) -> None:
-    port = free_port()
-    gunicorn = Path(sys.executable).parent / "gunicorn"
-    options = ("-k", "uvicorn_worker.UvicornWorker", "-w", "2", "-b", f"127.0.0.1:{port}")
-    facade = Facade(
-        broker.port, own_postgres.url, tmp_path, str(gunicorn), *options, "api.app:create_app()"
-    )
-    facade.client.close()
-    facade.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=15)
-    with running_facade(facade):
-        headers = facade.headers()  # whichever worker made it, both know its key
-        assert all(
-            facade.client.get("/v1/devices", headers=headers).is_success for _ in range(20)
-        )
-        publish_model(tmp_path / "var", "next").promote("champion", "next")
-        assert eventually(lambda: models_of(facade) == {"stager@next"}, within_s=20)
-
-
-def models_of(facade: Facade) -> set[str]:
-    """The models that processes name, each asked over a connection of its own."""
-    address = facade.client.base_url.join("/readyz")
-    answers = [httpx.get(address, timeout=15).json() for _ in range(16)]
-    return {answer["checks"]["model"]["version"] for answer in answers}
 
 
 def test_settings_that_make_no_sense_are_named(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from api.scopes import SCOPES
 from api.tokens import AUDIENCE, ISSUER, LIFETIME_S, TYPE, Keyring
-from broker.server import MosquittoServer
 from cli.main import app
 from noctis.identity import Principal
 from noctis.storage import accounts, quotas, tenants, users
@@ -20,7 +19,9 @@ from noctis.storage.errors import NotFoundError
 from noctis.storage.quotas import Quota
 from noctis.storage.server import PostgresServer
 from tests.integration.broker_fixtures import eventually
-from tests.integration.facade_fixtures import Facade, problem_of, running_facade
+from tests.integration.facade_fixtures import Facade, problem_of, served
+
+__all__ = ["served"]
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres]
 
@@ -39,15 +40,8 @@ def database(own_postgres: PostgresServer) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="module")
-def facade(
-    broker: MosquittoServer,
-    own_postgres: PostgresServer,
-    database: Engine,  # noqa: ARG001 - there must be users
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Facade]:
-    folder = tmp_path_factory.mktemp("api")
-    with running_facade(Facade(broker.port, own_postgres.url, folder)) as it:
-        yield it
+def facade(served: Facade) -> Facade:
+    return served
 
 
 def status(facade: Facade, headers: dict[str, str], path: str = "/v1/devices") -> int:
@@ -211,7 +205,6 @@ def forged(folder: Path, **changes: object) -> str:
         {"tenant": None},
         {"nbf": int(time.time()) + 3600},
     ],
-    ids=str,
 )
 def test_a_token_with_odd_parts_is_refused(facade: Facade, changes: dict[str, object]) -> None:
     headers = {"Authorization": f"Bearer {forged(facade.var / 'keys', **changes)}"}

@@ -15,6 +15,7 @@ from noctis import topics
 from noctis.epoch import Frame, encode_frame
 from noctis.stages import LABELS
 from noctis.storage.server import PostgresServer
+from registry.presence import holders
 from tests.integration.broker_fixtures import Client, eventually
 from tests.integration.inference_fixtures import (
     D1,
@@ -221,6 +222,9 @@ def test_a_new_champion_serves_without_a_restart(
         pid = worker.child.pid
         assert eventually(lambda: worker.metric("noctis_inference_model") == 1)
         assert worker.child.pid == pid
+        [holder] = [it for it in holders(registry.folder) if it.process.endswith(f"/{pid}")]
+        assert holder.process.startswith("inference ")
+        assert (holder.model, holder.refusal) == (f"{registry.name}@next", None)
     finally:
         registry.rollback()
 

@@ -48,7 +48,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         write_night(tmp_path / "nights" / "apart" / f"zoe-{seed}", seed=9 + seed, epochs=64)
     labels = "\n".join(f"{30 * at},N2" for at in range(20))
     (tmp_path / "psg.csv").write_text(f"t_s,stage\n{labels}\n")
-    small = partial(trees.Parameters, folds=2, iterations=6, leaf_epochs=10)
+    small = partial(trees.Parameters, folds=2, iterations=15, leaf_epochs=10)
     monkeypatch.setattr(trees, "Parameters", small)
     monkeypatch.chdir(tmp_path)
     return tmp_path

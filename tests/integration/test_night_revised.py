@@ -1,6 +1,7 @@
 """Closed nights are the night-stager's: a pure function of their epochs and of the model."""
 
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import randbits
@@ -12,7 +13,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from companion.keeper import RECENT, keep
-from companion.nights import find
+from companion.nights import find, rows_of
 from companion.revision import NightStager
 from inference.night import NIGHT_FOLDER, NIGHT_NAME, NightModel, stage_whole_night
 from noctis.epoch import Frame, Run
@@ -34,6 +35,7 @@ from noctis.storage.ingest import Received, ingest
 from noctis.storage.predictions import Prediction
 from noctis.storage.recordings import Recording
 from noctis.storage.runs import signed
+from noctis.vitals import vitals
 from registry.store import Registry
 from tests.integration.conftest import fresh_database
 from tests.models import write_night_model
@@ -179,7 +181,12 @@ def test_without_a_night_stager_a_night_keeps_its_live_stages(home: Engine) -> N
     )
     with transaction(home) as connection:
         epochs = timeline.read(connection, bed.key, EVENING, LATER)
-    assert [night.night] == find(epochs, ZoneInfo("UTC"), LATER + timedelta(days=1))
+        ends = night.night.started_at, night.night.ended_at
+        rows = timeline.codes(connection, bed.key, *ends)
+    [live] = find(epochs, ZoneInfo("UTC"), LATER + timedelta(days=1))
+    measured = vitals(live.codes, rows_of(live, rows))
+    assert measured.heart_rate_bpm is not None
+    assert night.night == replace(live, **asdict(measured))
 
 
 def test_a_model_that_fails_on_a_night_leaves_it_live(

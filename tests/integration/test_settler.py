@@ -12,6 +12,7 @@ from inference import settler as settler_module
 from inference.serving import active
 from inference.settler import Settler
 from inference.trials import Trials
+from noctis import faults
 from noctis.settings import Settings
 from noctis.storage.database import Database
 from noctis.storage.engine import transaction
@@ -99,6 +100,33 @@ def test_what_no_live_message_told_of_is_found_by_the_next_look(
             running.cancel()
 
     on_loop(main)
+    there.close()
+
+
+def test_a_database_too_slow_for_a_whole_turn_is_asked_for_less_at_a_time(
+    worker: Worker,
+    own_postgres: PostgresServer,
+    database: Engine,
+    request: pytest.FixtureRequest,
+) -> None:
+    worker.kill()
+    nights = [Night(3, seed=20 + n) for n in range(16)]
+    for night in nights:
+        store(database, night.frames(), backlog=True)
+    settings = Settings(var=worker.var, database_url=own_postgres.url, database_seconds=1.5)
+    there = Database(settings, application="noctis-test", connections=2)
+    settler = Settler(there, Trials(active(settings)), frozenset(range(SHARDS)))
+    request.addfinalizer(faults.clear)
+    faults.use("database.execute=latency:0.2", {"NOCTIS_FAULTS": "allowed"})
+
+    async def main() -> None:
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(settler.run())
+            for night in nights:
+                await asyncio.to_thread(wait_settled, database, night.stream, 3, within_s=120)
+            running.cancel()
+
+    on_loop(main, within_s=140)
     there.close()
 
 

@@ -1,94 +1,28 @@
-"""Users of the facade: how they log in, stay so, and are managed."""
+"""How users and apps log in, and stay so."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-import httpx
 import jwt
 import pytest
-from sqlalchemy import Engine
-from typer.testing import CliRunner
 
-from api.scopes import ROLES, USERS_WRITE
-from broker.server import MosquittoServer
-from cli.main import app
-from noctis import passphrases
-from noctis.storage import accounts, tenants, users
-from noctis.storage.engine import create, transaction
-from noctis.storage.server import PostgresServer
-from tests.integration.broker_fixtures import eventually
-from tests.integration.facade_fixtures import Facade, problem_of, running_facade
+from api.scopes import ROLES
+from tests.integration.facade_fixtures import Facade, problem_of, served
+from tests.integration.sign_in_fixtures import (
+    PASSWORD,
+    bearer,
+    bob,
+    database,
+    facade,
+    log_in,
+    log_of,
+    oauth_error,
+    refresh,
+    signed_in,
+)
+
+__all__ = ["bob", "database", "facade", "served"]
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres]
-
-PASSWORD = "correct horse battery staple"
-HASHED = passphrases.hash_passphrase(PASSWORD)
-
-
-@pytest.fixture(scope="module")
-def database(own_postgres: PostgresServer) -> Iterator[Engine]:
-    engine = create(own_postgres.url, application="noctis-test")
-    with transaction(engine) as connection:
-        for tenant in ("t1", "t2"):
-            tenants.add(connection, tenant)
-            users.add(tenant, connection, "ann", role="admin", password_hash=HASHED)
-            users.add(tenant, connection, "root", role="platform", password_hash=HASHED)
-        accounts.add("t1", connection, "sync@t1", "app", PASSWORD, role="admin")
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture(scope="module")
-def facade(
-    broker: MosquittoServer,
-    own_postgres: PostgresServer,
-    database: Engine,  # noqa: ARG001 - there must be users
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Facade]:
-    folder = tmp_path_factory.mktemp("api")
-    with running_facade(Facade(broker.port, own_postgres.url, folder)) as it:
-        yield it
-
-
-@pytest.fixture
-def bob(database: Engine, request: pytest.FixtureRequest) -> str:
-    """A new member of t1; his login."""
-    name = f"b{abs(hash(request.node.name)) % 10**9}"
-    with transaction(database) as connection:
-        users.add("t1", connection, name, role="member", password_hash=HASHED)
-    return f"{name}@t1"
-
-
-def ask(facade: Facade, **form: str) -> httpx.Response:
-    return facade.client.post("/v1/auth/token", data=form)
-
-
-def log_in(facade: Facade, login: str, password: str = PASSWORD, **more: str) -> httpx.Response:
-    return ask(facade, grant_type="password", username=login, password=password, **more)
-
-
-def signed_in(facade: Facade, login: str, **more: str) -> dict[str, Any]:
-    document: dict[str, Any] = log_in(facade, login, **more).raise_for_status().json()
-    return document
-
-
-def refresh(facade: Facade, token: str, **more: str) -> httpx.Response:
-    return ask(facade, grant_type="refresh_token", refresh_token=token, **more)
-
-
-def bearer(document: dict[str, Any]) -> dict[str, str]:
-    return {"Authorization": f"Bearer {document['access_token']}"}
-
-
-def oauth_error(response: httpx.Response, code: str, status: int = 400) -> None:
-    assert response.status_code == status, response.text
-    assert response.json()["error"] == code
-    assert response.headers["cache-control"] == "no-store"
-
-
-def log_of(facade: Facade) -> str:
-    return facade.child.tail(1_000_000)
 
 
 def test_a_user_gets_what_his_role_grants(facade: Facade, bob: str) -> None:
@@ -229,163 +163,3 @@ def test_no_secret_is_logged_and_every_refusal_is(facade: Facade, bob: str) -> N
         session["access_token"],
     ):
         assert secret not in text
-
-
-def admin_of(facade: Facade, tenant: str = "t1", *scopes: str) -> dict[str, str]:
-    wanted = scopes or tuple(ROLES["admin"])
-    return facade.speaker(*wanted, tenant=tenant, subject=f"user:ann@{tenant}")
-
-
-def test_an_admin_adds_changes_and_removes_users(facade: Facade) -> None:
-    headers = admin_of(facade)
-    made = facade.client.post(
-        "/v1/users", json={"name": "cid", "role": "viewer"}, headers=headers
-    )
-    assert made.status_code == 201
-    assert made.headers["location"] == "/v1/users/cid"
-    password = made.json()["password"]
-    session = log_in(facade, "cid@t1", password).raise_for_status().json()
-    assert set(session["scope"].split()) == ROLES["viewer"]
-    again = facade.client.post("/v1/users", json={"name": "cid"}, headers=headers)
-    problem_of(again, 409)
-    path = "/v1/users/cid"
-    changed = facade.client.patch(path, json={"role": "member"}, headers=headers)
-    assert changed.raise_for_status().json()["role"] == "member"
-    oauth_error(refresh(facade, session["refresh_token"]), "invalid_grant")
-    facade.client.patch(path, json={"password": PASSWORD}, headers=headers).raise_for_status()
-    assert log_in(facade, "cid@t1").is_success
-    assert facade.client.get(path, headers=headers).json() == changed.json()
-    assert facade.client.delete(path, headers=headers).status_code == 204
-    problem_of(facade.client.delete(path, headers=headers), 404)
-    oauth_error(log_in(facade, "cid@t1"), "invalid_grant")
-
-
-def test_users_come_in_pages(facade: Facade) -> None:
-    headers = admin_of(facade, "t2")
-    first = facade.client.get("/v1/users?page_size=1", headers=headers).json()
-    assert [it["name"] for it in first["users"]] == ["ann"]
-    query = {"page_size": "1", "page_token": first["next_page_token"]}
-    second = facade.client.get("/v1/users", params=query, headers=headers).json()
-    assert [it["name"] for it in second["users"]] == ["root"]
-    assert second["next_page_token"] is None
-
-
-def test_nobody_hands_on_more_than_he_has(facade: Facade) -> None:
-    headers = admin_of(facade)
-    for send in (
-        lambda: facade.client.post(
-            "/v1/users", json={"name": "eve", "role": "platform"}, headers=headers
-        ),
-        lambda: facade.client.patch(
-            "/v1/users/ann", json={"role": "platform"}, headers=headers
-        ),
-        lambda: facade.client.patch(
-            "/v1/users/root", json={"password": PASSWORD}, headers=headers
-        ),
-        lambda: facade.client.delete("/v1/users/root", headers=headers),
-        lambda: facade.client.post(
-            "/v1/users",
-            json={"name": "eve", "role": "viewer"},
-            headers=admin_of(facade, "t1", USERS_WRITE),
-        ),
-    ):
-        assert problem_of(send(), 403)["type"] == "urn:noctis:problem:role"
-    everything = facade.speaker()
-    made = facade.client.post(
-        "/v1/users", json={"name": "zoe", "role": "platform"}, headers=everything
-    )
-    assert made.status_code == 201
-
-
-def test_the_last_admin_stays(facade: Facade, database: Engine) -> None:
-    with transaction(database) as connection:
-        tenants.add(connection, "t3")
-        users.add("t3", connection, "ann", role="admin", password_hash=HASHED)
-    headers = admin_of(facade, "t3")
-    removed = facade.client.delete("/v1/users/ann", headers=headers)
-    assert problem_of(removed, 409)["type"] == "urn:noctis:problem:last-admin"
-    lowered = facade.client.patch("/v1/users/ann", json={"role": "viewer"}, headers=headers)
-    problem_of(lowered, 409)
-
-
-@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
-def test_another_tenants_user_is_not_found(facade: Facade, bob: str, method: str) -> None:
-    path = f"/v1/users/{bob.partition('@')[0]}"
-    body = {"json": {"role": "viewer"}} if method == "PATCH" else {}
-    foreign = facade.client.request(method, path, headers=admin_of(facade, "t2"), **body)
-    problem_of(foreign, 404)
-    assert log_in(facade, bob).is_success
-    lacking = facade.speaker("devices:read")
-    problem_of(facade.client.request(method, path, headers=lacking, **body), 403)
-
-
-@pytest.mark.parametrize(
-    ("body", "pointer"),
-    [
-        ({"name": "Cid"}, "#/name"),
-        ({"name": "cid", "role": "root"}, "#/role"),
-        ({"name": "cid", "password": "short"}, "#/password"),
-        ({"name": "cid", "password": 15 * "x" + "\0\n", "admin": True}, "#/admin"),
-        ({"name": None}, "#/name"),
-        ({}, "#/name"),
-    ],
-)
-def test_a_user_that_makes_no_sense_is_pointed_at(
-    facade: Facade, body: dict[str, Any], pointer: str
-) -> None:
-    answer = facade.client.post("/v1/users", json=body, headers=admin_of(facade))
-    assert pointer in [it["pointer"] for it in problem_of(answer, 422)["errors"]]
-    lone = b'{"name": "cid", "password": "\\ud800\\ud800aaaaaaaaaaaaaaaaaaa"}'
-    headers = {**admin_of(facade), "Content-Type": "application/json"}
-    problem_of(facade.client.post("/v1/users", content=lone, headers=headers), 422)
-
-
-def test_the_command_line_makes_the_first_admin(
-    facade: Facade, own_postgres: PostgresServer, database: Engine
-) -> None:
-    with transaction(database) as connection:
-        tenants.add(connection, "t4")
-
-    def run(*arguments: str, given: str = "") -> str:
-        environment = {"NOCTIS_DATABASE_URL": own_postgres.url}
-        done = CliRunner().invoke(app, arguments, input=given, env=environment)
-        assert done.exit_code == 0, done.output
-        assert PASSWORD not in done.output
-        return done.stdout
-
-    made = run("user", "add", "ann@t4", "--role", "admin", "--ask", given=PASSWORD + "\n")
-    assert "ann@t4" in made
-    session = signed_in(facade, "ann@t4")
-    assert set(session["scope"].split()) == ROLES["admin"]
-    assert '"role": "admin"' in run("user", "list", "t4", "--json")
-    assert '"removed": true' in run("user", "remove", "ann@t4", "--json")
-    oauth_error(refresh(facade, session["refresh_token"]), "invalid_grant")
-    assert eventually(lambda: log_in(facade, "ann@t4").status_code == 400)
-
-
-def test_an_admin_adds_rotates_and_revokes_apps(facade: Facade) -> None:
-    headers = admin_of(facade)
-    post = facade.client.post
-    made = post("/v1/apps", json={"name": "tool", "role": "member"}, headers=headers)
-    assert (made.status_code, made.headers["location"]) == (201, "/v1/apps/tool")
-    first = made.json()
-    token = facade.ask_for_token(first["client_id"], first["client_secret"])
-    assert set(token.json()["scope"].split()) == ROLES["member"]
-    problem_of(post("/v1/apps", json={"name": "tool"}, headers=headers), 409)
-    mighty = {"name": "mighty", "role": "platform"}
-    problem_of(post("/v1/apps", json=mighty, headers=headers), 403)
-    problem_of(post("/v1/apps", json={"name": "Tool"}, headers=headers), 422)
-    listed = facade.client.get("/v1/apps", headers=headers).json()["apps"]
-    assert {it["name"]: it["role"] for it in listed} == {"sync": "admin", "tool": "member"}
-    path = "/v1/apps/tool"
-    assert facade.client.get(path, headers=headers).json()["role"] == "member"
-    foreign, lacking = admin_of(facade, "t2"), facade.speaker("devices:read")
-    for method, url in (("GET", path), ("DELETE", path), ("POST", f"{path}:rotate")):
-        problem_of(facade.client.request(method, url, headers=foreign), 404)
-        problem_of(facade.client.request(method, url, headers=lacking), 403)
-    second = post(f"{path}:rotate", headers=headers).json()
-    assert facade.ask_for_token("tool@t1", first["client_secret"]).status_code == 401
-    assert facade.ask_for_token("tool@t1", second["client_secret"]).is_success
-    assert facade.client.delete(path, headers=headers).status_code == 204
-    assert facade.ask_for_token("tool@t1", second["client_secret"]).status_code == 401
-    problem_of(facade.client.get(path, headers=headers), 404)

@@ -26,7 +26,7 @@ from noctis.stages import Stage
 from noctis.storage import predictions
 from noctis.storage.engine import create, transaction
 from noctis.storage.predictions import Prediction
-from tests.integration.broker_fixtures import Client, password_of
+from tests.integration.broker_fixtures import Client, eventually, password_of
 from tests.integration.conftest import fresh_database
 from tests.integration.facade_fixtures import Facade, problem_of, running_facade
 from tests.integration.inference_fixtures import D1, D2, OTHER, Night, add_devices, store
@@ -35,6 +35,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.postgres]
 
 PATH: Final = "/v1/stages:stream"
 EPOCHS: Final = 40
+PATIENCE_S: Final = 2
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,7 @@ def database(database_url: str) -> Iterator[Engine]:
 def facade_on(broker: MosquittoServer, url: str, folder: Path) -> Iterator[Facade]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NOCTIS_BROKER_PASSWORD", password_of("svc-api-0"))
+        patch.setenv("NOCTIS_API_STREAM_SECONDS", str(PATIENCE_S))
         with running_facade(Facade(broker.port, url, folder)) as facade:
             yield facade
 
@@ -233,6 +235,38 @@ def test_a_stream_ends_with_its_token(facade: Facade) -> None:
         assert reader.ended(20)
         *_, last = [reader.events.get_nowait() for _ in range(reader.events.qsize())]
     assert last == {"event": "end", "data": {"reason": "the token has expired"}}
+
+
+def streams_of(facade: Facade) -> dict[str, float]:
+    """Return what is measured of streams: how many are open, how many were dropped."""
+    lines = facade.client.get("/metrics").text.splitlines()
+    pairs = (line.split() for line in lines if line.startswith("noctis_api_streams"))
+    return {name: float(value) for name, value in pairs}
+
+
+def test_a_reader_who_takes_nothing_is_cut_off_and_nobody_else_notices(
+    facade: Facade, worker: Client
+) -> None:
+    headers = facade.speaker(tenant="t2")
+    assert eventually(lambda: streams_of(facade)["noctis_api_streams"] == 0)
+    before = streams_of(facade)["noctis_api_streams_dropped_total"]
+    with socket.create_connection(("127.0.0.1", facade.port)) as blocked:
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        blocked.sendall(f"GET {PATH} HTTP/1.1\r\nHost: noctis\r\n{head}\r\n".encode())
+        assert b"200 OK" in blocked.recv(64)
+        with reading(facade, headers) as other:
+            assert eventually(lambda: streams_of(facade)["noctis_api_streams"] == 2)
+            sent, gone_at = 0, time.monotonic() + 60
+            while streams_of(facade)["noctis_api_streams_dropped_total"] == before:
+                assert time.monotonic() < gone_at, "it is never cut off"
+                for _ in range(100):
+                    sent += 1
+                    tell(worker, OTHER, sent, stream=21, claims={"padding": "x" * 4000})
+                while other.take(1)[0]["data"]["seq"] != sent:
+                    pass
+            assert eventually(lambda: streams_of(facade)["noctis_api_streams"] == 1)
+            tell(worker, OTHER, sent + 1, stream=21)
+            assert other.take(1)[0]["data"]["seq"] == sent + 1
 
 
 def test_a_tenant_has_so_many_streams_and_no_more(facade: Facade) -> None:

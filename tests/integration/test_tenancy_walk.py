@@ -4,18 +4,11 @@ Routes to come are walked without a word here, as long as their parameters' name
 (``walk.OWNED``, ``walk.COMMON``) and their bodies have examples.
 """
 
-import hmac
-import time
-from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator
-from hashlib import sha256
+from collections.abc import Iterator
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import Engine
@@ -23,11 +16,12 @@ from sqlalchemy import Engine
 from api.app import create_app
 from api.problems import MEDIA_TYPE
 from api.scopes import SCOPES
-from api.tokens import AUDIENCE, ISSUER, TYPE, Keyring
+from api.tokens import INTERNAL_AUDIENCE, Keyring
 from noctis.identity import Principal
 from noctis.settings import Settings
 from noctis.storage.engine import create
 from tests.integration.conftest import fresh_database
+from tests.integration.forgeries import FORGED, forged, genuine
 from tests.integration.holdings import add_tenant, holdings, seed
 from tests.integration.walk import (
     COMMON,
@@ -49,6 +43,7 @@ OPEN: Final = {
     "POST /v1/auth/revoke": "asks for the refresh token itself",
     "POST /v1/auth/password": "asks for the old password",
     "GET /v1/auth/jwks.json": "public keys",
+    "GET /v1/firmware/images/{sha256}": "for devices, which know the hash by their offer",
 }
 """What is answered without a token, and why."""
 
@@ -193,98 +188,16 @@ def test_lists_show_a_tenant_its_own_and_nobody_elses(
     assert shown > 0
 
 
-Forge = Callable[[dict[str, Any], dict[str, str], Keyring], str]
-
-
-def _signed(claims: dict[str, Any], headers: dict[str, str], keys: Keyring) -> str:
-    [*_, key] = keys.keys().values()
-    return jwt.encode(claims, key.private, "EdDSA", headers=headers)
-
-
-def _confused(claims: dict[str, Any], headers: dict[str, str], keys: Keyring) -> str:
-    """Sign with HMAC, with the public key for a secret (as no library does any more)."""
-    [*_, key] = keys.keys().values()
-    public = key.private.public_key()
-    unsigned = jwt.encode(claims, "x" * 64, "HS256", headers=headers).rpartition(".")[0]
-    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    mac = hmac.digest(pem, unsigned.encode(), sha256)
-    return f"{unsigned}.{urlsafe_b64encode(mac).decode().rstrip('=')}"
-
-
-def _other_key(claims: dict[str, Any], headers: dict[str, str], _keys: Keyring) -> str:
-    return jwt.encode(claims, Ed25519PrivateKey.generate(), "EdDSA", headers=headers)
-
-
-def _unsigned(claims: dict[str, Any], headers: dict[str, str], _keys: Keyring) -> str:
-    return jwt.encode(claims, None, "none", headers=headers)  # type: ignore[arg-type]
-
-
-def _swapped(claims: dict[str, Any], headers: dict[str, str], keys: Keyring) -> str:
-    """Put another tenant's claims under a good signature."""
-    head, _, signature = _signed(claims, headers, keys).split(".")
-    other = _signed(claims | {"tenant": "home"}, headers, keys).split(".")[1]
-    return f"{head}.{other}.{signature}"
-
-
-def _changed(**changes: Any) -> Forge:  # noqa: ANN401 - any claim
-    def forge(claims: dict[str, Any], headers: dict[str, str], keys: Keyring) -> str:
-        changed = {k: v for k, v in (claims | changes).items() if v is not None}
-        return _signed(changed, headers, keys)
-
-    return forge
-
-
-def _headed(**changes: str) -> Forge:
-    def forge(claims: dict[str, Any], headers: dict[str, str], keys: Keyring) -> str:
-        return _signed(claims, headers | changes, keys)
-
-    return forge
-
-
-FORGED: Final[dict[str, Forge]] = {
-    "without a signature": _unsigned,
-    "signed by HMAC with the public key": _confused,
-    "signed by another key under our key's id": _other_key,
-    "of another tenant under this one's signature": _swapped,
-    "under an unknown key's id": _headed(kid="unknown"),
-    "of another type": _headed(typ="JWT"),
-    "for another audience": _changed(aud="another-api"),
-    "of another issuer": _changed(iss="mallory"),
-    "without an end": _changed(exp=None),
-    "without a beginning": _changed(iat=None),
-    "without a name": _changed(jti=None),
-    "without a tenant": _changed(tenant=None),
-    "of a tenant that cannot be": _changed(tenant="svc-live-0"),
-    "of a tenant that is no text": _changed(tenant=["inn"]),
-    "that has expired": _changed(exp=1_700_000_000),
-    "that begins tomorrow": _changed(nbf=4_000_000_000),
-}
-
-
 @pytest.mark.parametrize("kind", ["", "nothing", "Bearer", *FORGED])
 def test_without_a_good_token_nothing_is_answered(
     kind: str, caller: Caller, keys: Keyring, guarded: list[Operation]
 ) -> None:
-    now = int(time.time())
-    claims = {
-        "iss": ISSUER,
-        "aud": AUDIENCE,
-        "sub": "walker@inn",
-        "client_id": "walker@inn",
-        "tenant": "inn",
-        "scope": " ".join(SCOPES),
-        "iat": now,
-        "exp": now + 600,
-        "jti": "walk",
-    }
-    headers = {"kid": next(iter(keys.keys())), "typ": TYPE}
+    sent = kind or None
     if kind in FORGED:
-        assert keys.verify(_signed(claims, headers, keys)).tenant == "inn"
-        forged: str | None = FORGED[kind](claims, headers, keys)
-    else:
-        forged = kind or None
+        assert keys.verify(genuine(keys, SCOPES)).tenant == "inn"
+        sent = forged(kind, keys, SCOPES)
     for operation in guarded:
-        answer = caller.ask(operation, {}, forged)
+        answer = caller.ask(operation, {}, sent)
         problem(answer, HTTPStatus.UNAUTHORIZED, f"{operation} with a token {kind}")
         assert answer.headers["www-authenticate"].startswith("Bearer "), operation
 
@@ -300,3 +213,12 @@ def test_a_token_that_lacks_one_scope_of_a_route_is_refused_there(
             problem(answer, HTTPStatus.FORBIDDEN, operation)
             assert scope in answer.headers["www-authenticate"]
         problem(caller.ask(operation, {}, token(keys, "inn")), 403, operation)
+
+
+def test_a_token_of_the_operators_listener_is_good_for_nothing_here(
+    caller: Caller, keys: Keyring, guarded: list[Operation]
+) -> None:
+    others = Keyring(keys.folder, audience=INTERNAL_AUDIENCE)
+    for operation in guarded:
+        answer = caller.ask(operation, {}, token(others, "inn", *SCOPES))
+        problem(answer, HTTPStatus.UNAUTHORIZED, operation)

@@ -198,4 +198,5 @@ def test_notes_of_void_tokens_are_forgotten_after_an_hour(connection: Connection
     aged = "UPDATE void_tokens SET since = since - interval '61 minutes'"
     connection.execute(text(aged))
     void_tokens.ban("home", connection, "user:bob@home")
+    assert void_tokens.forget(connection) == 1
     assert list(void_tokens.list_all(connection)[1]) == [void_tokens.digest("user:bob@home")]

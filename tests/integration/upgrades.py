@@ -55,6 +55,7 @@ REVISIONS: Final = [
 # Of row 0, 1 and 2: a column's value by its table and name, or by its name alone.
 KNOWN: Final[dict[str, Sequence[object]]] = {
     "tenants.name": ("home", "inn", "lab"),
+    "certificates.serial": ("a1", "b2", "c3"),
     "devices.name": ("bed", "cot", "bed-2"),
     "devices.time_zone": ("UTC", "Europe/Berlin", "Asia/Kolkata"),
     "dead_letters.tenant": ("home", "inn", "lab"),
@@ -72,6 +73,9 @@ KNOWN: Final[dict[str, Sequence[object]]] = {
     "operations.kind": ("replay", "evaluation", "experiment"),
     "source": ("psg", "diary", "psg-second"),
     "reference_stages.stage": (0, 1, 3),
+    # What is declared goes with the revision that knows of it.
+    "recordings.kind": ("found", "found", "found"),
+    "recordings.declared_by": (None, None, None),
     "recordings.state": ("open", "closed", "withdrawn"),
     "recordings.replaced_by": (None, None, None),
     "retention_days": (None, 200, 400),

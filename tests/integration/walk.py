@@ -24,10 +24,11 @@ METHODS: Final = ("get", "post", "put", "patch", "delete")
 OWNED: Final = (
     *("device", "recording", "replay", "command", "source", "stream", "app", "user", "erasure"),
     "operation",
+    "alert",
 )
 """Parameters, in paths, queries and bodies, that name something of a tenant's."""
 
-COMMON: Final = ("model", "version", "alias", "experiment")
+COMMON: Final = ("model", "version", "alias", "experiment", "sha256", "rule")
 """Those that name something of the platform's."""
 
 STARTS_WITHIN_S: Final = 20.0

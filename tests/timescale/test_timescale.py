@@ -34,6 +34,7 @@ pytestmark = pytest.mark.postgres
 BED = DeviceId("home", "bed")
 
 
+@pytest.mark.timeout(600)  # from each of the revisions, in WebAssembly
 def test_upgrades_from_every_revision_keep_every_row(timescale_url: str) -> None:
     for revision in REVISIONS:
         check_upgrade(timescale_url, revision)

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from pydantic import ValidationError
 
@@ -8,6 +9,7 @@ from inference.architectures import Batch, Net, Trees, architecture_of, signatur
 from inference.context import FEATURE_COUNT, FEATURE_NAMES, night_sessions
 from inference.graph import Graph
 from inference.model import Model
+from inference.scaling import METADATA, Scaling
 from inference.tracks import COUNT as TRACK_COUNT
 from inference.tracks import NAMES as TRACK_NAMES
 from inference.tracks import WINDOW, tracks
@@ -134,6 +136,22 @@ def test_a_net_is_loaded_and_stages_by_the_tracks_alone(tmp_path: Path) -> None:
     assert meant.std(axis=0).max() > 0.001
 
 
+def test_a_net_gets_its_tracks_scaled_as_its_graph_says() -> None:
+    scaling = Scaling(np.full(TRACK_COUNT, 0.5, np.float32), np.ones(TRACK_COUNT, np.float32))
+    model = onnx.load_from_string(graph_of(NET, seed=4))
+    onnx.helper.set_model_props(model, scaling.metadata)
+    artefact = model.SerializeToString()
+    told = Net(artefact, where="").probabilities(Batch(SESSIONS))
+    inputs = np.stack([scaling(tracks(it)) for it in SESSIONS])
+    assert np.array_equal(told, Graph(artefact, NET, where="")(inputs))
+    assert not np.array_equal(
+        told, Net(graph_of(NET, seed=4), where="").probabilities(Batch(SESSIONS))
+    )
+    onnx.helper.set_model_props(model, {METADATA: "[1, 2"})
+    with pytest.raises(ModelError, match="cannot be read"):
+        Net(model.SerializeToString(), where="n@1: net.onnx")
+
+
 def test_trees_and_nets_blend(tmp_path: Path) -> None:
     graphs = {"trees.onnx": graph_of(TREES, seed=3), "net.onnx": graph_of(NET, seed=4)}
     parts = (
@@ -143,7 +161,7 @@ def test_trees_and_nets_blend(tmp_path: Path) -> None:
     recipe = Recipe(parts=parts)
     write_model(tmp_path / "both", "b1", graphs, architecture="blend", recipe=recipe)
     trees = Graph(graphs["trees.onnx"], TREES, where="")(Batch(SESSIONS).features)
-    net = Graph(graphs["net.onnx"], NET, where="")(Batch(SESSIONS).tracks)
+    net = Graph(graphs["net.onnx"], NET, where="")(Batch(SESSIONS).windows(None))
     meant = trees**0.4 * net**0.6
     meant /= meant.sum(axis=1, keepdims=True)
     found = Model.load(tmp_path / "both").predict(SESSIONS)

@@ -21,9 +21,17 @@ def rights(acl: str) -> dict[str, list[str]]:
     return {block[0]: block[1:] for block in blocks}
 
 
-def config(*listeners: Listener, persistence: Path | None = None) -> str:
+def config(
+    *listeners: Listener,
+    persistence: Path | None = None,
+    revoked: Path | None = Path("/s/revoked.crl"),
+) -> str:
     return render_config(
-        listeners, passwords=Path("/s/accounts"), acl=Path("/s/acl"), persistence=persistence
+        listeners,
+        passwords=Path("/s/accounts"),
+        acl=Path("/s/acl"),
+        persistence=persistence,
+        revoked=revoked,
     )
 
 
@@ -36,6 +44,7 @@ def test_devices_need_the_two_patterns_and_nothing_else() -> None:
 def test_an_app_reads_its_tenants_topics_and_writes_nothing() -> None:
     assert rights(render_acl([Account("phone@t1")]))["user phone@t1"] == [
         "topic read noctis/v1/app/t1/#",
+        "topic read noctis/v1/service/+/status",
         "topic read homeassistant/+/t1/+/config",
     ]
 
@@ -111,12 +120,24 @@ def test_each_listener_takes_the_user_name_as_client_id() -> None:
     assert [block.splitlines()[0] for block in blocks] == ["1884 127.0.0.1", "8883 0.0.0.0"]
     assert all("use_username_as_clientid true" in block for block in blocks)
     assert "require_certificate true" in blocks[1]
+    assert "crlfile /s/revoked.crl" in blocks[1]
     assert "allow_anonymous false" in text
 
 
 def test_a_listener_off_loopback_without_tls_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="no TLS"):
         config(Listener(1883, "0.0.0.0"))  # noqa: S104 - what must be refused
+
+
+def test_a_listener_for_certificates_without_a_list_of_revoked_ones_is_refused() -> None:
+    tls = Tls(Path("/c.pem"), Path("/k.pem"), Path("/ca.pem"))
+    with pytest.raises(ConfigurationError, match="revoked"):
+        config(Listener(8884, tls=tls), revoked=None)
+
+
+def test_a_user_who_is_denied_comes_before_the_patterns_that_would_let_him_in() -> None:
+    rights_of = rights(render_acl([Account("t1/d2")], ["t1/d1"]))
+    assert rights_of["user t1/d1"] == ["topic deny #"]
 
 
 def test_persistence_saves_by_time_and_can_be_off() -> None:

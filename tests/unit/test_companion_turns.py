@@ -5,6 +5,7 @@ from prometheus_client import REGISTRY
 
 from companion import turns
 from companion.turns import endlessly
+from noctis import faults
 from noctis.errors import StorageUnavailableError
 
 
@@ -56,3 +57,26 @@ def test_what_fails_is_counted_and_tried_again_ever_more_slowly(
     assert 30 <= pauses[10] <= 60
     assert pauses[11] == 7.0
     assert pauses[12] <= 0.5
+
+
+def test_a_part_that_is_stuck_by_order_goes_on_when_the_order_is_withdrawn() -> None:
+    async def main() -> None:
+        turned = asyncio.Event()
+
+        async def turn() -> bool:
+            turned.set()
+            return False
+
+        faults.obey("order", "companion.turn=latency:600", 600, {"NOCTIS_FAULTS": "allowed"})
+        async with asyncio.TaskGroup() as group:
+            part = group.create_task(endlessly("test", turn, pause_s=60.0))
+            await asyncio.sleep(0.05)
+            assert not turned.is_set()
+            faults.withdraw("order")
+            await turned.wait()
+            part.cancel()
+
+    try:
+        asyncio.run(asyncio.wait_for(main(), 30))
+    finally:
+        faults.clear()

@@ -47,7 +47,7 @@ def test_an_incremental_context_equals_the_whole_night_bit_for_bit() -> None:
     whole = night_features(rows, range(0, len(rows), 7))
     context = Context()
     for epoch, row in enumerate(rows):
-        context.push(Moment(epoch + 1, 30.0 * epoch), row)
+        context.push(Moment(epoch, 30.0 * epoch), row)
         if epoch % 7 == 0:
             assert context.features().tobytes() == whole[epoch // 7].tobytes(), epoch
 

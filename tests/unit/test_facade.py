@@ -171,6 +171,7 @@ def test_a_verb_behind_a_name_is_no_part_of_the_name(app: FastAPI, keyring: Keyr
 def test_every_route_that_is_not_open_asks_for_a_token(app: FastAPI) -> None:
     names = ("token", "revoke", "password", "jwks.json")
     opened = {"/healthz", "/readyz", "/metrics", *(f"/v1/auth/{name}" for name in names)}
+    opened.add("/v1/firmware/images/{sha256}")  # who knows the hash was offered the image
     for path, methods in app.openapi()["paths"].items():
         for method in methods:
             if path not in opened:
@@ -424,6 +425,27 @@ def test_the_description_of_the_api_is_whole(app: FastAPI) -> None:
         for status, response in operation["responses"].items():
             is_oauths = "oken" in operation["operationId"] and status in {"400", "401"}
             if int(status) >= 400 and not is_oauths:
-                assert list(response["content"]) == [MEDIA_TYPE]
+                shared = schema["components"]["responses"][response["$ref"].rpartition("/")[2]]
+                assert list(shared["content"]) == [MEDIA_TYPE]
     named = set(schema["components"]["schemas"])
     assert {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]} <= named
+
+
+def test_a_range_of_an_image_is_sent_and_one_that_it_does_not_have_is_a_problem(
+    app: FastAPI,
+) -> None:
+    folder: Path = app.state.noctis.settings.firmware
+    folder.mkdir(parents=True, exist_ok=True)
+    name = "ab" * 32
+    (folder / name).write_bytes(bytes(range(100)))
+    path = f"/v1/firmware/images/{name}"
+    part = ask(app, "GET", path, headers={"Range": "bytes=5-9"})
+    assert (part.status_code, part.content) == (206, bytes(range(5, 10)))
+    beyond = ask(app, "GET", path, headers={"Range": "bytes=100-"})
+    assert beyond.status_code == 416
+    assert problem_of(beyond)["instance"] == path
+    assert beyond.headers["content-range"] in {"bytes */100", "*/100"}
+    odd = ask(app, "GET", path, headers={"Range": "bytes=x"})
+    assert odd.status_code == 400
+    assert problem_of(odd)["status"] == 400
+    assert ask(app, "GET", path).content == bytes(range(100))

@@ -6,7 +6,9 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from hashlib import sha256
+from os import getpid
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 import pytest
@@ -15,9 +17,11 @@ from fastapi import FastAPI
 from api import archives
 from api.app import create_app
 from api.scopes import MODELS_READ, MODELS_WRITE
+from companion.revision import NightStager
 from inference.model import DEFAULT_FOLDER
 from noctis.settings import Settings
 from registry.manifest import MANIFEST, read_manifest
+from registry.presence import Presence
 from registry.store import Registry
 from tests.facades import Asker, problem_of
 
@@ -339,15 +343,36 @@ def test_a_reload_takes_the_champion_at_once_and_says_what_it_refuses(
     publish(models, "1", "2")
     Registry(models).promote("champion", "1")
     told = platform("POST", "/v1/models/stager:reload").json()
-    assert (told["model"], told["refusal"]) == ("stager@1", None)
-    assert told["processes"]["stager@1"] == 1
+    assert (told["champion"], told["looked"]) == ("stager@1", True)
+    [process] = told["processes"]
+    me = {"process": f"api {gethostname()}/{getpid()}", "model": "stager@1"}
+    assert process == {**me, "is_champion": True, "refusal": None}
     Registry(models).promote("champion", "2")
     (models / "stager" / "versions" / "2" / "model.onnx").write_bytes(b"x")
     told = platform("POST", "/v1/models/stager:reload").json()
-    assert told["model"] == "stager@1"
-    assert "model.onnx was changed" in told["refusal"]
-    assert str(models) not in told["refusal"]
+    assert told["champion"] == "stager@2"
+    [process] = told["processes"]
+    refusal = process.pop("refusal")
+    assert process == {**me, "is_champion": False}
+    assert "model.onnx was changed" in refusal
+    assert str(models) not in refusal
     problem_of(platform("POST", "/v1/models/napper:reload"), 404)
+
+
+def test_a_reload_tells_of_the_processes_of_the_model_that_the_path_names(
+    models: Path, platform: Asker
+) -> None:
+    shipped = NightStager(models).look()
+    assert shipped is not None
+    Presence(models / "stager", "inference").tell("stager@0", None)
+    told = platform("POST", "/v1/models/night-stager:reload").json()
+    assert (told["champion"], told["looked"]) == (shipped.full_name, False)
+    [process] = told["processes"]
+    assert process["process"].startswith("companion ")
+    assert (process["model"], process["is_champion"]) == (shipped.full_name, True)
+    told = platform("POST", "/v1/models/stager:reload").json()
+    assert [it["process"].split()[0] for it in told["processes"]] == ["api", "inference"]
+    assert [it["is_champion"] for it in told["processes"]] == [True, False]
 
 
 @pytest.mark.parametrize(

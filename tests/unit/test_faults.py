@@ -6,14 +6,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from errno import ENOSPC
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from api.app import create_app
-from noctis import faults
-from noctis.errors import ConfigurationError
+from inference.model import DEFAULT_FOLDER
+from inference.versions import load
+from noctis import clock, faults
+from noctis.errors import ConfigurationError, ModelError
 from noctis.faults import InjectedError, Name
 from noctis.settings import Settings
 
@@ -111,11 +116,17 @@ def test_a_kill_ends_the_process_on_the_spot_and_is_logged_before() -> None:
         ("database.comit=error", "names no point"),
         ("database.commit=explosion", "names no kind"),
         ("database.commit=drop", "nothing can be dropped"),
-        ("database.commit=latency", "latency needs them"),
+        ("database.commit=latency", "which need them"),
         ("database.commit=error:1", "seconds belong"),
         ("database.commit=latency:1.2.3", "number"),
         ("database.commit=error@0.1.1", "number"),
         ("mqtt.send=latency:1", "at once"),
+        ("mqtt.connect=full", "nothing can be full"),
+        ("mqtt.connect=torn", "nothing can be torn"),
+        ("mqtt.connect=shift:5", "no clock is read"),
+        ("clock.read=error", "nothing can be error"),
+        ("clock.read=shift", "which need them"),
+        ("mqtt.connect=latency:-1", "no time"),
         ("database.commit", "is no fault"),
         ("database.commit=error@#", "is no fault"),
         ("database.commit=error@often", "is no fault"),
@@ -154,6 +165,86 @@ def test_the_facade_refuses_to_start_with_a_fault_that_it_does_not_know(
         create_app(Settings(var=tmp_path))
 
 
+def test_an_order_ends_by_itself_and_leaves_what_the_process_was_started_with() -> None:
+    faults.use("database.commit=error@#1", ALLOWED)
+    faults.obey("order", "database.commit=error", 0.2, ALLOWED)
+    faults.obey("order", "database.commit=error", 60, ALLOWED)  # it is obeyed already
+    assert passages("database.commit", 2) == [1, 2]
+    until = time.monotonic() + 0.2
+    while time.monotonic() < until:
+        time.sleep(0.02)
+    assert passages("database.commit", 2) == []
+    faults.expire()
+    assert [it.order for it in faults.active()] == [""]
+
+
+def test_an_order_that_is_withdrawn_lets_whoever_waits_go_on() -> None:
+    faults.obey("order", "mqtt.connect=latency:600", 600, ALLOWED)
+    faults.obey("other", "mqtt.publish=drop", 600, ALLOWED)
+
+    async def main() -> None:
+        async with asyncio.TaskGroup() as group:
+            passing = group.create_task(faults.apoint("mqtt.connect"))
+            await asyncio.sleep(0.05)
+            assert not passing.done()
+            faults.withdraw("order")
+
+    asyncio.run(asyncio.wait_for(main(), 30))
+    assert [it.order for it in faults.active()] == ["other"]
+
+
+def test_an_order_is_refused_where_faults_are_not_allowed() -> None:
+    with pytest.raises(ConfigurationError, match="not allowed"):
+        faults.obey("order", "database.commit=error", 60, {})
+    assert not faults.active()
+
+
+def test_who_is_exempt_passes_and_is_not_counted() -> None:
+    faults.use("database.commit=error", ALLOWED)
+    with faults.exempt():
+        assert passages("database.commit", 2) == []
+    assert [it.passages for it in faults.active()] == [0]
+    assert passages("database.commit", 1) == [1]
+
+
+def test_what_happens_is_counted_and_told_once_a_second_at_most() -> None:
+    faults.use("mqtt.deliver=drop", ALLOWED)
+    before = injected("mqtt.deliver")
+    with capture_logs() as lines:
+        assert all(faults.point("mqtt.deliver") for _ in range(50))
+    assert injected("mqtt.deliver") - before == 50
+    assert 1 <= len(lines) < 50
+
+
+def injected(point: str) -> float:
+    return REGISTRY.get_sample_value("noctis_faults_injected_total", {"point": point}) or 0.0
+
+
+def test_a_full_disk_says_that_it_is_one() -> None:
+    faults.use("registry.write=full; registry.read=error", ALLOWED)
+    with pytest.raises(InjectedError) as caught:
+        faults.point("registry.write")
+    assert caught.value.errno == ENOSPC
+    with pytest.raises(InjectedError) as caught:
+        faults.point("registry.read")
+    assert caught.value.errno != ENOSPC
+
+
+def test_devices_are_told_a_wrong_time_by_a_clock_that_is_to_be_wrong() -> None:
+    faults.use("clock.read=shift:-3600", ALLOWED)
+    assert abs(clock.now_ns() / 1e9 + 3600 - time.time()) < 60
+    faults.clear()
+    assert abs(clock.now_ns() / 1e9 - time.time()) < 60
+
+
+def test_a_torn_registry_is_refused_as_a_real_one_is() -> None:
+    faults.use("registry.read=torn", ALLOWED)
+    with pytest.raises(ModelError):
+        load(DEFAULT_FOLDER)
+    faults.clear()
+    load(DEFAULT_FOLDER)
+
+
 def test_every_point_that_is_listed_is_in_the_code_and_every_one_there_is_listed() -> None:
     assert _points_in_the_code() == set(faults.POINTS)
 
@@ -171,11 +262,11 @@ def _points_in_the_code() -> set[str]:
         for path in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 if isinstance(node, ast.Call) and _passes(node.func):
-                    found |= {it.value for it in node.args if isinstance(it, ast.Constant)}
+                    found |= {str(it.value) for it in node.args if isinstance(it, ast.Constant)}
     return found
 
 
 def _passes(function: ast.expr) -> bool:
     if not isinstance(function, ast.Attribute):
         return False
-    return function.attr in {"point", "apoint"} or function.attr.startswith("_pass")
+    return function.attr in {"point", "apoint", "shift"} or function.attr.startswith("_pass")

@@ -11,6 +11,7 @@ from evaluation.datasets import Recording
 from inference.context import IN_BED, night_sessions
 from inference.graph import Graph
 from inference.model import Model
+from inference.scaling import Scaling
 from inference.tracks import COUNT, WINDOW, tracks
 from noctis.errors import ModelError
 from noctis.features import NAMES
@@ -70,7 +71,9 @@ def test_the_graph_says_what_the_nets_say_at_every_epoch(
 ) -> None:
     rows = np.concatenate([recordings[0].rows, recordings[1].rows])
     graph = Graph(to_graph(trained), (WINDOW, COUNT), where="nets")
-    windows = np.stack([tracks(session) for session in night_sessions(rows)])
+    scaling = Scaling.within(graph.metadata)
+    assert scaling is not None
+    windows = np.stack([scaling(tracks(session)) for session in night_sessions(rows)])
     whole = mean_of(trained, tracks(rows[:, :IN_BED], len(rows)))
     assert np.abs(graph(windows) - whole).max() < 1e-6
 
@@ -83,7 +86,7 @@ def test_a_channel_that_no_night_had_changes_nothing(trained: tuple[Net, ...]) -
     breathing[:, NAMES.index("rr_sd")] = 3
     pair = np.stack([tracks(it[:, :IN_BED]) for it in (rows, breathing)])
     assert not np.array_equal(pair[0], pair[1], equal_nan=True)
-    one, other = graph(pair)
+    one, other = graph(trained[0].scaling(pair))
     assert np.array_equal(one, other)
 
 

@@ -29,9 +29,9 @@ def test_every_shard_has_one_replica_of_each_service_and_none_has_much_more(
 
 def test_no_two_processes_of_the_platform_share_a_name_or_an_account() -> None:
     started = parts(5)
-    assert len({part.name for part in started}) == len(started) == 13
+    assert len({part.name for part in started}) == len(started) == 14
     accounts = [part.account for part in started if part.account]
-    assert len(set(accounts)) == len(accounts) == 12  # the runner has none
+    assert len(set(accounts)) == len(accounts) == 12  # runner and internal have none
     assert started[0].name == "ingestor"
 
 

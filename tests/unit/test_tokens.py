@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from typer.testing import CliRunner
 
 from api.tokens import AUDIENCE, ISSUER, LIFETIME_S, TYPE, Keyring, SigningKey, TokenError
+from api.verified import Verified, VerifiedTokens
 from cli.main import app
 from noctis.errors import ConfigurationError
 from noctis.identity import Principal
@@ -235,3 +236,93 @@ def test_a_file_that_is_no_key_is_named(tmp_path: Path) -> None:
     (folder / "1.pem").write_bytes(os.urandom(32))
     with pytest.raises(ConfigurationError, match=r"1\.pem"):
         Keyring(folder)
+
+
+@pytest.fixture
+def verifications(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The tokens whose signatures are reckoned from now on."""
+    seen: list[str] = []
+    decode = jwt.decode
+
+    def counted(token: str, *arguments: object, **options: object) -> object:
+        seen.append(token)
+        return decode(token, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(jwt, "decode", counted)
+    return seen
+
+
+def test_a_tokens_signature_is_reckoned_once(
+    keyring: Keyring, verifications: list[str]
+) -> None:
+    tokens = [keyring.issue(PHONE), keyring.issue(PHONE)]
+    found = [keyring.read(token) for token in tokens * 3]
+    assert verifications == tokens
+    assert found[:2] * 3 == found
+
+
+def test_a_known_token_is_refused_from_the_moment_of_its_end(
+    keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = int(time.time()) + 60
+    token = signed(keyring, exp=end)
+    keyring.verify(token)
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: end - 0.01)
+        keyring.verify(token)
+    monkeypatch.setattr(time, "time", lambda: float(end))
+    assert keyring._verified.find(token, keyring.keys()) is None
+    late = signed(keyring, exp=int(time.time()))
+    with pytest.raises(TokenError):
+        keyring.verify(late)
+
+
+def test_a_known_token_is_refused_once_its_key_is_retired(tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    keyring, other = Keyring(folder), Keyring(folder)
+    token = keyring.issue(PHONE)
+    keyring.rotate()
+    settle(folder)
+    for it in (keyring, other):
+        assert it.verify(token) == it.verify(token) == PHONE
+    min(folder.glob("*.pem")).unlink()
+    for it in (keyring, other):
+        with pytest.raises(TokenError):
+            it.verify(token)
+
+
+def test_a_new_key_is_seen_at_once_by_who_looked_a_moment_ago(tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    keyring, other = Keyring(folder), Keyring(folder)
+    settle(folder)
+    assert len(other.keys()) == 1
+    for count in range(2, 6):
+        keyring.rotate()
+        assert other.verify(keyring.issue(PHONE)) == PHONE
+        assert len(other.keys()) == min(count, len(list(folder.glob("*.pem"))))
+
+
+def settle(folder: Path) -> None:
+    """Let the folder look as if nothing had changed in it for a while."""
+    then = time.time_ns() - 60 * 10**9
+    os.utime(folder, ns=(then, then))
+
+
+def test_a_token_is_not_known_by_another_that_begins_alike(keyring: Keyring) -> None:
+    token = keyring.issue(PHONE)
+    keyring.verify(token)
+    other_end = "AA" if not token.endswith("AA") else "BA"
+    for forged in (token[:-1], token + "A", token[:-2] + other_end, token.upper()):
+        with pytest.raises(TokenError):
+            keyring.verify(forged)
+
+
+def test_tokens_unused_longest_are_forgotten() -> None:
+    tokens = VerifiedTokens(most=3)
+    one = Verified(PHONE, 0.0, "key", time.time() + 60)
+    for name in "abc":
+        tokens.keep(name, one)
+    assert tokens.find("a", {"key"}) == one
+    tokens.keep("d", one)
+    assert [tokens.find(name, {"key"}) for name in "abcd"] == [one, None, one, one]
+    assert len(tokens) == 3

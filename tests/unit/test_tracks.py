@@ -113,7 +113,7 @@ def test_time_since_motion_and_since_the_onset_of_sleep_are_counted() -> None:
     assert column(table, "since_motion_0.5")[59] == pytest.approx(np.log1p(20))
     assert np.isnan(column(table, "onset")[40])
     first = int(np.flatnonzero(np.isfinite(column(table, "onset")))[0])
-    assert first == 40 + 20 - 6  # five half-moving epochs of twenty are still enough
+    assert first == 40 + 20 - 7  # six half-moving epochs of twenty are few enough
     assert column(table, "onset")[-1] == pytest.approx((99 - first) / 186)
     assert column(table, "cycle_cos")[first] == 1
 

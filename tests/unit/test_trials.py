@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from inference.model import DEFAULT_FOLDER, Model
 from inference.serving import Serving
+from inference.trails import Trails
 from inference.trials import Trial, Trials
 from noctis.features import COUNT
 from noctis.identity import DeviceId
@@ -57,7 +58,9 @@ class Failing(Model):
     """The shipped model, until it is asked."""
 
     @override
-    def predict(self, sessions: Sequence[NDArray[np.int16]]) -> NDArray[np.float32]:
+    def predict(
+        self, sessions: Sequence[NDArray[np.int16]], trails: Trails | None = None
+    ) -> NDArray[np.float32]:
         message = f"cannot stage {len(sessions)} sessions"
         raise RuntimeError(message)
 

@@ -1,0 +1,83 @@
+"""The page for everybody: screen reader, phone, dark, and no motion."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from playwright.sync_api import expect
+
+from tests import npm_packages
+from tests.acceptance.page.conftest import ANN, BED, Opener
+from tests.acceptance.page.visits import Visit
+from tests.household import Household
+
+pytestmark = [pytest.mark.broker, pytest.mark.postgres]
+AXE: Final = Path(__file__).parents[2] / "axe"
+PHONE: Final[Any] = {"width": 360, "height": 740}
+WIDE: Final[Any] = {"width": 1180, "height": 900}
+LOOKS: Final = (("light", WIDE), ("dark", WIDE), ("light", PHONE), ("dark", PHONE))
+RULES: Final = """async () => {
+  const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+  return violations.map(({ id, nodes }) => [id, nodes.map(({ html, failureSummary }) =>
+    html.slice(0, 160) + " " + failureSummary.slice(0, 200))]);
+}"""
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """The script of axe-core."""
+    folder = npm_packages.installed(AXE)
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
+def faults(tab: Visit, axe: str) -> dict[str, object]:
+    """Return what is wrong with what is shown, in every look: by look, rule and element."""
+    tab.page.evaluate(axe)
+    found: dict[str, object] = {}
+    for scheme, size in LOOKS:
+        tab.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        tab.page.set_viewport_size(size)
+        wide = tab.page.evaluate("document.documentElement.scrollWidth")
+        told = tab.page.evaluate(RULES)
+        if wide > size["width"]:
+            told.append(["scrolls-sideways", wide])
+        if told:
+            found[f"{scheme} {size['width']}"] = told
+    tab.page.set_viewport_size(WIDE)
+    return found
+
+
+def test_the_door_has_no_fault_that_axe_knows(visit: Opener, axe: str) -> None:
+    tab = visit(refused=(400,)).open()
+    assert faults(tab, axe) == {}
+    tab.sign_in(ANN, "certainly not")
+    expect(tab.page.get_by_role("alert")).not_to_be_empty()
+    assert faults(tab, axe) == {}
+
+
+def test_no_view_has_a_fault_that_axe_knows_nor_scrolls_sideways(
+    visit: Opener, house: Household, axe: str
+) -> None:
+    tab = visit().enter(ANN)
+    found = {"Tonight": faults(tab, axe)}
+    for place in ("Nights", "Compare", "Devices", "Drift", "Models"):
+        tab.go(place, place)
+        found[place] = faults(tab, axe)
+    tab.page.get_by_role("link", name="Account").click()
+    tab.shows("Account")
+    found["Account"] = faults(tab, axe)
+    tab.open(f"#/night/{house.nights(BED)[1].id}")
+    expect(tab.page.get_by_role("heading", name="The night")).to_be_visible()
+    tab.page.get_by_text("The night as a table").click()
+    found["Night"] = faults(tab, axe)
+    assert {name: told for name, told in found.items() if told} == {}
+
+
+@pytest.mark.parametrize(("wish", "moves"), [("reduce", False), ("no-preference", True)])
+def test_nothing_moves_for_whoever_wants_it_still(
+    visit: Opener, wish: str, *, moves: bool
+) -> None:
+    tab = visit(reduced_motion=wish).enter(ANN)
+    tab.page.evaluate("document.querySelector('main').ariaBusy = 'true'")
+    style = "getComputedStyle(document.querySelector('main')).transitionDuration"
+    assert (tab.page.evaluate(style) != "0s") is moves

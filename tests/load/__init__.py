@@ -1,0 +1,1 @@
+"""The load test: one platform, real devices, a verdict for each promise."""
