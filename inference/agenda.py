@@ -39,6 +39,11 @@ class Hint:
     last: int
     at: float
 
+    @property
+    def seqs(self) -> tuple[int, ...]:
+        """The epochs to settle next, REACH of them at the most."""
+        return tuple(range(self.first, min(self.last, self.first + REACH - 1) + 1))
+
 
 class Agenda:
     """Hints by stream, and jobs cut into portions that take turns."""
@@ -61,12 +66,21 @@ class Agenda:
             now = time.monotonic()
             self._hints[device, stream] = Hint(device, stream, seq, seq, now)
 
-    def hints(self, limit: int) -> list[Hint]:
-        """Return the hints to follow now; those that nothing came of end here."""
+    def hints(self, limit: int, *, epochs: int) -> list[Hint]:
+        """Return the hints to follow now: so many, or about so many epochs together.
+
+        Those that nothing came of end here.
+        """
         now = time.monotonic()
         for key in [key for key, hint in self._hints.items() if now - hint.at > HINT_S]:
             del self._hints[key]
-        return list(self._hints.values())[:limit]
+        taken: list[Hint] = []
+        for hint in self._hints.values():
+            if epochs <= 0 or len(taken) == limit:
+                break
+            epochs -= len(hint.seqs)
+            taken.append(hint)
+        return taken
 
     def follow(self, hint: Hint, last: int | None) -> None:
         """Note up to which epoch a hint's stream is settled; None: nothing is stored of it yet.

@@ -23,7 +23,7 @@ import anyio.to_thread
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from inference.agenda import REACH, Agenda, Hint, Job
+from inference.agenda import Agenda, Hint, Job
 from inference.context import Context
 from inference.model import Model
 from inference.questions import Loaded, ask, load, row
@@ -39,7 +39,9 @@ from noctis.storage.predictions import Origin, Prediction, Stretch
 __all__ = ["Settler"]
 
 TICK_S: Final = 0.2
-PORTION: Final = 256  # epochs a turn, under half a second of work: hints wait no longer
+# Epochs a turn, of hints and of what waits: under half a second of work, so that no hint waits
+# longer, and bounded memory, since a model takes all epochs of a turn at once.
+PORTION: Final = 256
 HINTS: Final = 32
 JOBS: Final = 16  # at most: fewer while the database does not answer so many in time
 CONTEXTS: Final = 4096
@@ -121,7 +123,7 @@ class Settler:
 
     async def _turn(self) -> bool:
         """Follow hints, then do a portion of what waits, or look; tell whether more waits."""
-        hints = self._agenda.hints(HINTS * self._jobs // JOBS)
+        hints = self._agenda.hints(HINTS * self._jobs // JOBS, epochs=PORTION)
         if hints:
             await self._follow(hints)
         jobs = self._agenda.portion(epochs=PORTION, jobs=self._jobs)
@@ -142,7 +144,7 @@ class Settler:
         """Settle what hints lead to."""
         known = await self._database.call(lambda it: [self._key(it, h.device) for h in hints])
         paired = [
-            (hint, Job(key, hint.stream, _seqs(hint)))
+            (hint, Job(key, hint.stream, hint.seqs))
             for hint, key in zip(hints, known, strict=True)
             if key is not None
         ]
@@ -250,10 +252,6 @@ class Settler:
             )
             self._model_keys[model.full_name] = known
         return known
-
-
-def _seqs(hint: Hint) -> tuple[int, ...]:
-    return tuple(range(hint.first, min(hint.last, hint.first + REACH - 1) + 1))
 
 
 def _store(connection: Connection, said: Sequence[tuple[int, _Said]]) -> None:

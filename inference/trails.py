@@ -7,6 +7,7 @@ So what comes out rests on the session alone, whatever was asked before, and in 
 """
 
 import threading
+import time
 from collections import OrderedDict
 from copy import copy
 from typing import Final
@@ -23,6 +24,10 @@ __all__ = ["MOST", "Trails"]
 
 MOST: Final = 2048
 """Sessions whose tracks are kept at the most: 0.15 MB each, some 300 MB in all."""
+
+IDLE_S: Final = 120.0
+"""How long a session is kept that nobody asks about. Who sleeps is asked about every 30 s, and
+each hour another session begins."""
 
 ROOM: Final = 32  # rows more than a window, so that they are moved to the front seldom
 BEHIND: Final = 8  # of them stay then, for whoever asks a few epochs later than others
@@ -55,15 +60,24 @@ class Trails:
             if trail is None:
                 trail = self._trails[key] = _Trail(scaling)
             self._trails.move_to_end(key)
-            if len(self._trails) > self._most:
-                self._trails.popitem(last=False)
+            trail.asked_at = time.monotonic()
+            self._let_go(trail.asked_at)
         trail.read(session, window)
+
+    def _let_go(self, now: float) -> None:
+        """Drop what nobody has asked about for long, and what is too much."""
+        while True:
+            oldest = next(iter(self._trails.values()))
+            if len(self._trails) <= self._most and now - oldest.asked_at <= IDLE_S:
+                return
+            self._trails.popitem(last=False)
 
 
 class _Trail:
     """A session that was asked about, and its last rows of tracks, scaled."""
 
     def __init__(self, scaling: Scaling | None) -> None:
+        self.asked_at = 0.0
         self._scaling = scaling
         self._breathing = scaling is None or bool(scaling.factor[BREATH].any())
         self._walking = threading.Lock()

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inference import trails as module
 from inference.context import DEPTH, GAP, IN_BED, STEP, Context, Moment, Rows
 from inference.scaling import Scaling
 from inference.track_sums import Carried
@@ -168,6 +169,19 @@ def test_no_more_sessions_are_kept_than_there_may_be() -> None:
     for session in (*sessions, *sessions):
         assert read(trails, session) == tracks(session).tobytes()
     assert len(trails) == 3
+
+
+def test_a_session_that_nobody_asks_about_any_more_is_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sessions = [night(40, seed=seed)[:, :CHANNELS] for seed in range(3)]
+    trails = Trails()
+    first = [read(trails, session) for session in sessions]
+    assert len(trails) == 3
+    monkeypatch.setattr(module, "IDLE_S", 0.0)
+    assert read(trails, sessions[2]) == first[2]
+    assert len(trails) == 1
+    assert [read(trails, session) for session in sessions] == first
 
 
 def test_threads_that_ask_for_the_same_sessions_get_the_same_rows() -> None:
