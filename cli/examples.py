@@ -60,6 +60,8 @@ night show home/bedroom
 night show home/bedroom --date 2026-03-01
 night compare home/bedroom 2026-03-01 2026-03-08
 night trend home/bedroom --weeks 12
+night report home/bedroom
+night report home/bedroom --date 2026-03-01 --output night.png
 night export home --output nights.csv
 labels import bedroom.csv --device home/bedroom --source psg
 labels list home

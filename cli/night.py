@@ -14,6 +14,7 @@ from cli.local import DEFAULT_VAR, Var
 from cli.night_compare import compare
 from cli.night_export import export
 from cli.night_find import find, read_subject
+from cli.night_report import report
 from cli.night_trend import trend
 from cli.night_view import picture, table
 from cli.nouns.documents import Document
@@ -101,6 +102,7 @@ def show_night(
 
 app.command("compare")(compare)
 app.command("trend")(trend)
+app.command("report")(report)
 app.command("export")(export)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console, RenderableType
+from rich.markup import escape
 from rich.table import Table
 
 from noctis.errors import NoctisError
@@ -77,6 +78,6 @@ def print_rows(
 
 def complain(error: NoctisError) -> None:
     """Print what went wrong and what to do about it, on stderr."""
-    _err.print(f"[bold red]error:[/] {error.message}", markup=True)
+    _err.print(f"[bold red]error:[/] {escape(error.message)}")
     if error.hint:
-        _err.print(f"[bold]try:[/] {error.hint}")
+        _err.print(f"[bold]try:[/] {escape(error.hint)}")

@@ -24,7 +24,7 @@ AHEAD: Final = timedelta(days=2)
 STORED_S: Final = 20.0
 """What was measured is looked for so long after its stage was told."""
 _GRID: Final = timedelta(seconds=EPOCH_SECONDS)
-_NOTHING_MEASURED: Final = {"in_bed": None, "heart_rate": None, "breathing": None}
+_NOTHING_MEASURED: Final = dict.fromkeys(("in_bed", "heart_rate", "breathing", "movement"))
 _SERVER_FAULT: Final = 500
 
 

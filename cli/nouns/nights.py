@@ -45,7 +45,10 @@ class Nights(Protocol):
         """Return the stages of epochs with since <= t < until, by t."""
 
     def measured(self, who: DeviceId, since: datetime, until: datetime) -> list[Document]:
-        """Return heart rate and breathing of up to 1,000 epochs with since <= t < until."""
+        """Return what was measured in up to 1,000 epochs with since <= t < until.
+
+        Heart rate and breathing per minute, movement as a share of the time; null: not known.
+        """
 
     def trends(self, who: DeviceId, weeks: int, until: date | None) -> Document:
         """Return so many weeks of a device's nights up to an evening, as the facade does."""
@@ -210,6 +213,7 @@ def _measured(at: str, in_bed: bool, values: Mapping[str, float | None]) -> Docu
         "in_bed": in_bed,
         "heart_rate": values["hr_mean"],
         "breathing": values["rr_mean"],
+        "movement": values["move_frac"],
     }
 
 

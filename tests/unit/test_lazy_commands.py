@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from cli.lazy import Deferred
 from cli.main import COMMANDS, app
 
-HEAVY = ("sqlalchemy", "numpy", "onnxruntime", "joblib", "pydantic", "alembic")
+HEAVY = ("sqlalchemy", "numpy", "onnxruntime", "joblib", "pydantic", "alembic", "matplotlib")
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda it: str(it.name))

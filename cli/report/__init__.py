@@ -1,0 +1,1 @@
+"""Reports of nights as pictures and pages; needs the extra ``report``: matplotlib and Jinja."""
