@@ -4,12 +4,12 @@ import argparse
 import json
 import logging
 import os
-import signal
 import sys
 from pathlib import Path
 
 import structlog
 
+from tests.chaos.child import end_in_order
 from tests.chaos.page import page
 from tests.chaos.run import Outcome, kinds_here, run, tell
 from tests.chaos.schedule import Event, draw, from_text
@@ -19,7 +19,7 @@ from tests.chaos.site import Asked
 def main() -> None:
     """Run; print the verdict as JSON; exit 0 only where it holds."""
     asked = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # end what was started, in order
+    end_in_order()
     os.environ["NOCTIS_PROFILE"] = "local"
     structlog.configure(
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),

@@ -4,8 +4,8 @@
     python -m tests.chaos.campaign --hours 8
 
 Each seed's verdict is written into the folder's ``state.json`` as it is done, and a page of
-its timeline beside it. A campaign that is ended and begun again leaves out the seeds that are
-there.
+its timeline beside it. A campaign that is ended (SIGTERM, Ctrl-C: with all that it started) and
+begun again leaves out the seeds that are there.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+from tests.chaos.child import end_in_order, verdict_of
 from tests.chaos.run import tell
 
 __all__ = ["main", "total"]
@@ -66,21 +67,16 @@ class State:
 
 
 def _one(seed: int, folder: Path, faults: int, others: Sequence[str]) -> Run:
-    """Run one seed; a run that ends without a verdict does not hold."""
+    """Run one seed; without a verdict it does not hold."""
     page = folder / f"seed-{seed}.html"
     began = time.monotonic()
     run = [sys.executable, "-m", "tests.chaos", "--json", "--page", str(page)]
-    done = subprocess.run(
-        [*run, "--seed", str(seed), "--faults", str(faults), *others],
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=DAY_S,
-        check=False,
-    )
+    command = [*run, "--seed", str(seed), "--faults", str(faults), *others]
+    verdict, held = verdict_of(command, within_s=DAY_S)
     return {
         "seed": seed,
-        "holds": done.returncode == 0,
-        "verdict": json.loads(done.stdout) if done.stdout else {"broken": 1},
+        "holds": held,
+        "verdict": verdict,
         "seconds": round(time.monotonic() - began),
         "commit": _commit(),
         "arguments": [*others],
@@ -102,6 +98,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="the first one")
     parser.add_argument("--folder", type=Path, default=Path("build/chaos"))
     asked, others = parser.parse_known_args()
+    end_in_order()
     state = State(asked.folder)
     ends = None if asked.hours is None else time.monotonic() + 3600 * asked.hours
     for seed in state.next_seeds(asked.seed):
@@ -109,7 +106,11 @@ def main() -> None:
         if done >= asked.faults if ends is None else time.monotonic() >= ends:
             break
         tell(f"seed {seed}: {done} faults so far")
-        state.add(_one(seed, asked.folder, asked.each, others))
+        run = _one(seed, asked.folder, asked.each, others)
+        if not run["verdict"].get("faults"):  # nor with the next: it is no matter of the seed
+            tell(f"seed {seed} hurt nothing; why stands above")
+            sys.exit(1)
+        state.add(run)
     wrong = [run["seed"] for run in state.runs if not run["holds"]]
     if wrong:
         tell(f"the verdict does not hold for the seeds {wrong}: see {asked.folder}")

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,11 +10,25 @@ from noctis.epoch import Frame, decode_frames
 from noctis.errors import FrameError
 from noctis.slot import encode_slots
 from tests.chaos.evidence import Key, Made, Stored
+from tests.chaos.reader import Answer
 
-__all__ = ["Findings", "Heard", "check_apps", "check_predictions", "check_stored", "check_wire"]
+__all__ = [
+    "Findings",
+    "Heard",
+    "check_answers",
+    "check_apps",
+    "check_predictions",
+    "check_stored",
+    "check_wire",
+]
 
 APART_S: Final = 1.0
 SHOWN: Final = 5
+MAY_BE: Final = frozenset({200, 429, 503, 504})
+"""What the facade may answer while it is hurt."""
+
+EXPIRED: Final = 401
+"""May be of a token, by a clock that is wrong; never of a right password."""
 
 Heard = tuple[float, str, bool, bytes]
 """When, on which topic, whether retained, what."""
@@ -121,6 +135,43 @@ def check_apps(
             order.see(key[1], key[2])
     order.end()
     return found
+
+
+def check_answers(
+    owners: Mapping[int, str], made: Iterable[Key], told: Iterable[Answer]
+) -> Findings:
+    """Look through what the facade answered.
+
+    It names epochs that the device itself made, each once, and whoever was shown an epoch is
+    shown it again. With errors it says that the database is away, never that it fell over it.
+    """
+    found = Findings()
+    keys = set(made)
+    shown: dict[tuple[str, str, str], set[tuple[int, int]]] = {}
+    for it in told:
+        device = f"{it.tenant}/{it.device}"
+        if it.status not in MAY_BE and (it.status != EXPIRED or it.what == "token"):
+            found.add("misanswered", f"{it.status} to who asked for {it.what} of {device}")
+        _check_keys(found, it, owners, keys)
+        if it.whole:
+            before = shown.setdefault((it.tenant, it.device, it.what), set())
+            for key in before.difference(it.keys):
+                found.add("vanished", f"{device}: {it.what} of {key} were shown before")
+            before.update(it.keys)
+    return found
+
+
+def _check_keys(
+    found: Findings, told: Answer, owners: Mapping[int, str], made: Collection[Key]
+) -> None:
+    device = f"{told.tenant}/{told.device}"
+    for stream, seq in told.keys:
+        if owners.get(stream) != device:
+            found.add("crossed", f"{device}: {told.what} of {owners.get(stream)}")
+        elif (device, stream, seq) not in made:
+            found.add("phantom", f"{device}: {told.what} told of {stream:016x} {seq}")
+    if len(set(told.keys)) < len(told.keys):
+        found.add("duplicates", f"{device}: {told.what} told twice in one answer")
 
 
 class _Order:

@@ -9,7 +9,7 @@ from typing import Final
 
 from cli.service import device_program
 
-__all__ = ["PASSWORD", "TEMPERS", "Fleet", "tenant_name"]
+__all__ = ["PASSWORD", "TEMPERS", "Fleet", "device_names", "tenant_name"]
 
 PASSWORD: Final = "one for all of them"
 FILL_S: Final = 300
@@ -28,6 +28,11 @@ TEMPERS: Final[tuple[tuple[str, ...], ...]] = (
 
 def tenant_name(number: int) -> str:
     return f"house-{number}"
+
+
+def device_names(devices: int) -> list[str]:
+    """Return what ``noctis-device`` calls so many: a lone one has no number."""
+    return [f"bed-{number:04d}" for number in range(1, devices + 1)] if devices > 1 else ["bed"]
 
 
 class Fleet:

@@ -91,6 +91,7 @@ MUTANTS: Final = (
                 "    savepoint.rollback()\n    return False\n",
                 "    savepoint.rollback()\n    return True\n",
             ),
+            # So few devices never have so many live epochs on their way: copy any number.
             Patch("noctis/storage/rows.py", "BULK: Final = 256\n", "BULK: Final = 2\n"),
         ),
         ("lost",),
@@ -142,6 +143,24 @@ MUTANTS: Final = (
                 "        topic, moment = topics.stage(device), staged.moment\n",
                 '        topic = topics.stage(DeviceId("house-0", device.device))\n'
                 "        moment = staged.moment\n",
+            ),
+        ),
+        ("crossed",),
+    ),
+    Mutant(
+        "cross a tenant over REST",
+        (
+            Patch(
+                "api/routes/epochs.py",
+                "    return epochs.read(\n        who.tenant,\n",
+                '    return epochs.read(\n        "house-0",\n',
+            ),
+            # Alone that would find no such device: the database shows each tenant its own.
+            Patch(
+                "noctis/storage/database.py",
+                "        before = None if self._tenant is None"
+                " else guards.entering(self._tenant())\n",
+                "        before = None\n",
             ),
         ),
         ("crossed",),

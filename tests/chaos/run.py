@@ -1,11 +1,14 @@
 """One run: a platform, its devices, what befalls it, and what is found afterwards."""
 
+import os
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +16,7 @@ import psycopg
 
 from tests.chaos.checker import (
     Findings,
+    check_answers,
     check_apps,
     check_predictions,
     check_stored,
@@ -20,9 +24,10 @@ from tests.chaos.checker import (
 )
 from tests.chaos.clocks import library
 from tests.chaos.evidence import Made, export, made_by, predictions_of
-from tests.chaos.fleets import Fleet
+from tests.chaos.fleets import Fleet, device_names
 from tests.chaos.nemesis import Nemesis, recoveries
 from tests.chaos.progress import Progress
+from tests.chaos.reader import Reader, answers
 from tests.chaos.schedule import KINDS, Event, Kind
 from tests.chaos.site import APP, WIRE, Asked, Site
 from tests.chaos.watchers import (
@@ -33,9 +38,10 @@ from tests.chaos.watchers import (
 )
 from tests.disks import can_mount
 
-__all__ = ["Outcome", "kinds_here", "run", "tell"]
+__all__ = ["WRONG", "Outcome", "kinds_here", "run", "tell"]
 
 WARM_S: Final = 60.0
+OK: Final = 200
 MEMORY_MIB: Final = 512.0
 A_FAULT_S: Final = 12.0
 """What a fault costs beside its own length: the recovery, processes that start."""
@@ -47,11 +53,17 @@ class Outcome:
 
     asked: Asked
     epochs: int = 0
-    faults: int = 0
+    answers: int = 0
     seconds: float = 0.0
     findings: Findings = field(default_factory=Findings)
     nemesis: Nemesis | None = None
     progress: Progress | None = None
+
+    @property
+    def faults(self) -> int:
+        """How many faults happened."""
+        happened = self.nemesis.happened if self.nemesis else []
+        return sum(len(it.event.faults) for it in happened)
 
     @property
     def verdict(self) -> dict[str, Any]:
@@ -60,11 +72,9 @@ class Outcome:
         return {
             "faults": self.faults,
             "epochs": self.epochs,
-            **{name: counts[name] for name in ("lost", "phantom", "duplicates", "crossed")},
-            "predictions_missing": counts["predictions_missing"],
-            "predictions_doubled": counts["predictions_doubled"],
+            "answers": self.answers,
+            **{name: counts[name] for name in WRONG},
             "worst_recovery_seconds": round(max(recoveries(happened), default=0.0), 1),
-            **{name: counts[name] for name in OTHERS},
             "most_mib": round(max(self.progress.most_mib.values(), default=0.0), 1)
             if self.progress
             else 0.0,
@@ -75,7 +85,12 @@ class Outcome:
         return self.epochs > 0 and not any(self.findings.counts.values())
 
 
-OTHERS: Final = ("altered", "misplaced", "disordered", "undelivered", "unrecovered", "died")
+WRONG: Final = (
+    *("lost", "phantom", "duplicates", "crossed", "altered", "misplaced", "disordered"),
+    *("predictions_missing", "predictions_doubled", "undelivered", "unheard", "misanswered"),
+    *("vanished", "unrecovered", "died", "memory"),
+)
+"""The kinds of wrong that a verdict counts; it holds where there is none."""
 
 
 def tell(line: str) -> None:
@@ -97,7 +112,7 @@ def kinds_here() -> tuple[Kind, ...]:
 
 def run(asked: Asked, events: Sequence[Event]) -> Outcome:
     """Run a whole schedule; return what was found."""
-    outcome = Outcome(asked, faults=sum(len(event.faults) for event in events))
+    outcome = Outcome(asked)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="noctis-chaos-", ignore_cleanup_errors=True) as it:
         folder = Path(it)
@@ -119,7 +134,8 @@ def _play(site: Site, events: Sequence[Event], outcome: Outcome) -> None:
         if progress.recovered_s(time.time()) is None:
             outcome.findings.add("unrecovered", "nothing is stored before the first fault")
             return
-        _hurt(nemesis, events, progress, outcome)
+        with _reader(site):
+            _hurt(nemesis, events, progress, outcome)
         _drain(site, outcome)
         _settle(site)
         for watcher in watchers:
@@ -128,8 +144,9 @@ def _play(site: Site, events: Sequence[Event], outcome: Outcome) -> None:
 
 
 def _sleep(site: Site, fleet: Fleet, hours: float) -> None:
-    """Let a tenant's devices sleep; those of the last one in real time."""
-    speed = 1.0 if fleet.number == site.asked.tenants - 1 else site.asked.speed
+    """Let a tenant's devices sleep; those of the last one of several in real time."""
+    last = 0 < fleet.number == site.asked.tenants - 1
+    speed = 1.0 if last else site.asked.speed
     fleet.sleep(hours, speed, site.clocks.environment(f"device-{fleet.number}"))
 
 
@@ -211,6 +228,12 @@ def _watchers(site: Site) -> Iterator[list[Watcher]]:
         yield apps
 
 
+def _reader(site: Site) -> Reader:
+    """Return an app that asks the facade for what is stored of any tenant's devices."""
+    port, names = site.parts["facade"].metrics_port, device_names(site.asked.devices)
+    return Reader(port, APP, _tenants(site), names, site.folder / "answers")
+
+
 def _tenants(site: Site) -> list[str]:
     return list(dict.fromkeys(fleet.tenant for fleet in site.fleets))
 
@@ -224,15 +247,23 @@ def _check(site: Site, outcome: Outcome) -> None:
     owners = {it.key[1]: it.key[0] for it in everything}
     outcome.epochs = len(everything)
     found = outcome.findings
-    for tenant in _tenants(site):
+    tenants = _tenants(site)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        files = [site.folder / f"{tenant}.csv" for tenant in tenants]
+        exported = [*pool.map(partial(export, url), tenants, files)]
+    for tenant, stored in zip(tenants, exported, strict=True):
         made = [it for it in everything if it.key[0].startswith(f"{tenant}/")]
-        stored = export(url, tenant, site.folder / f"{tenant}.csv")
         found.extend(check_stored(tenant, made, stored))
         found.extend(check_predictions(made, predictions_of(url, tenant)))
         told = heard(site.folder / tenant)
         if not told:
             found.add("unheard", f"the app of {tenant} heard nothing")
         found.extend(check_apps(tenant, owners, (it.key for it in made), told))
+    told = answers(site.folder / "answers")
+    outcome.answers = sum(it.what != "token" and it.status == OK for it in told)
+    if not outcome.answers:
+        found.add("unheard", "the facade answered nothing")
+    found.extend(check_answers(owners, (it.key for it in everything), told))
     found.extend(check_wire({it.key: it for it in everything}, heard(site.folder / "wire")))
     assert outcome.progress is not None
     for name, mebibytes in outcome.progress.most_mib.items():

@@ -40,6 +40,9 @@ TARGETS: Final[dict[Kind, tuple[Target, ...]]] = {
 """Whom each kind may befall; ``log`` is the disk of the database's log of changes."""
 
 KINDS: Final = tuple(TARGETS)
+MOMENTARY: Final[frozenset[Kind]] = frozenset({"reset", "reload"})
+"""Over as soon as they have come: nobody waits for their end."""
+
 TOGETHER: Final = 0.1
 STORM: Final = 0.3
 SHORTEST_S: Final = 0.1
@@ -75,7 +78,8 @@ class Fault:
             "clock": f" {self.shift_s:+d} s",
         }.get(self.kind, "")
         whose = f"{self.target} {self.number}" if self.target == "device" else self.target
-        return f"{self.kind} {whose}{more}, {self.lasts_s:.1f} s"
+        lasts = "" if self.kind in MOMENTARY else f", {self.lasts_s:.1f} s"
+        return f"{self.kind} {whose}{more}{lasts}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,7 @@ def _fault(rng: random.Random, kind: Kind, tenants: int, longest_s: float) -> Fa
     links: tuple[Link, ...] = ("broker", "database")
     link = rng.choice(links) if target in SERVICES else _own_link(target)
     ways: tuple[Way, ...] = ("requests", "answers")
+    longest_s = SHORTEST_S if kind in MOMENTARY else longest_s
     return Fault(
         kind=kind,
         target=target,

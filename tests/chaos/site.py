@@ -28,7 +28,7 @@ from noctis.storage.engine import create, transaction
 from noctis.storage.server import PostgresServer
 from registry.store import Registry
 from tests.chaos.clocks import Clocks
-from tests.chaos.fleets import PASSWORD, Fleet, tenant_name
+from tests.chaos.fleets import PASSWORD, Fleet, device_names, tenant_name
 from tests.chaos.schedule import SERVICES, Link, Target
 from tests.disks import can_mount, small_disk
 from tests.integration.broker_fixtures import eventually, password_of
@@ -183,8 +183,7 @@ class Site:
                 tenants.add(connection, tenant)
                 app = f"{APP}@{tenant}"
                 accounts.add(tenant, connection, app, "app", password_of(app))
-                beds = [f"bed-{device:04d}" for device in range(1, self.asked.devices + 1)]
-                for name in (*beds, "attic"):
+                for name in (*device_names(self.asked.devices), "attic"):
                     devices.add(tenant, connection, name)
                     accounts.add(tenant, connection, f"{tenant}/{name}", "device", PASSWORD)
             self._known = accounts.active(connection)

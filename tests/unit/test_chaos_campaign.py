@@ -11,7 +11,7 @@ from tests.chaos.nemesis import Happened, Nemesis
 from tests.chaos.page import page
 from tests.chaos.progress import Progress, Sample
 from tests.chaos.run import Outcome
-from tests.chaos.schedule import draw
+from tests.chaos.schedule import Event, Fault, draw
 from tests.chaos.site import Asked, Site
 
 
@@ -63,7 +63,7 @@ def test_the_page_shows_every_fault_each_recovery_and_the_verdict(tmp_path: Path
     events = draw(7, 40)
     happened = [Happened(it, 100.0 * n, 100.0 * n + 50, 2.5) for n, it in enumerate(events)]
     progress = Progress(site, [], samples=[Sample(0.0, 10, 4), Sample(10.0, 20, None)])
-    outcome = Outcome(asked, 20, 40, nemesis=Nemesis(site, happened), progress=progress)
+    outcome = Outcome(asked, 20, nemesis=Nemesis(site, happened), progress=progress)
     shown = page(outcome)
     titles = Titles(shown).found
     assert [it for it in titles if it != "2.5 s"][1:] == [
@@ -71,4 +71,24 @@ def test_the_page_shows_every_fault_each_recovery_and_the_verdict(tmp_path: Path
     ]
     assert titles.count("2.5 s") == len(events)
     assert "The verdict holds" in shown
+    assert "<b>40</b> faults" in shown
     assert json.dumps(outcome.verdict["epochs"]) in shown
+
+
+def test_the_page_names_what_did_not_recover_but_not_where_nobody_waited(
+    tmp_path: Path,
+) -> None:
+    asked = Asked(7)
+    killed = (Fault("kill", "broker", 1.0),)
+    stormy = Happened(Event(killed, pause_s=0.1, storm=True), 65.0, 66.0)
+    waited = Happened(Event(killed, pause_s=0.1, storm=False), 70.0, 71.0)
+    progress = Progress(Site(tmp_path, asked), [], samples=[Sample(0.0, 10, 4)])
+
+    def shown(*happened: Happened) -> str:
+        nemesis = Nemesis(Site(tmp_path, asked), [*happened])
+        return page(Outcome(asked, 20, nemesis=nemesis, progress=progress))
+
+    calm = Happened(waited.event, 70.0, 71.0, recovered_s=0.5)
+    assert "not recovered" not in shown(stormy, calm)
+    assert Titles(shown(stormy, waited, calm)).found.count("not recovered") == 1
+    assert ">1:05<" in shown(stormy, calm)

@@ -13,12 +13,14 @@ from noctis.features import COUNT
 from noctis.slot import Run, encode_slots
 from tests.chaos.checker import (
     Heard,
+    check_answers,
     check_apps,
     check_predictions,
     check_stored,
     check_wire,
 )
 from tests.chaos.evidence import Made, Stored
+from tests.chaos.reader import Answer
 
 DEVICE = "house-0/bed-0001"
 STREAM = 7
@@ -121,3 +123,35 @@ def test_what_a_device_must_not_send_is_found(
     kinds: dict[str, int], heard: list[Heard]
 ) -> None:
     assert check_wire(on_the_wire(), heard).counts == kinds
+
+
+def answer(*seqs: int, status: int = 200, stream: int = STREAM, what: str = "epochs") -> Answer:
+    keys = [(stream, seq) for seq in seqs]
+    return Answer("house-0", "bed-0001", what, status, whole=status == 200, keys=keys)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "told"),
+    [
+        ({}, [answer(), answer(1, 2), answer(status=503), answer(1, 2, 3, 4)]),
+        ({}, [answer(status=401), answer(status=504), answer(status=429)]),
+        ({}, [answer(1, 2), answer(1, what="predictions"), answer(1, 2, 3)]),
+        ({"misanswered": 1}, [answer(status=500)]),
+        ({"misanswered": 1}, [answer(status=404)]),
+        ({"misanswered": 1}, [answer(status=401, what="token")]),
+        ({"crossed": 2}, [answer(1, 2, stream=8)]),
+        ({"phantom": 1}, [answer(9)]),
+        ({"duplicates": 1}, [answer(1, 1)]),
+        ({"vanished": 2}, [answer(1, 2, 3), answer(1), answer(1, 2, 3)]),
+    ],
+)
+def test_what_the_facade_must_not_answer_is_found(
+    kinds: dict[str, int], told: list[Answer]
+) -> None:
+    assert check_answers(OWNERS, [it.key for it in MADE], told).counts == kinds
+
+
+def test_a_page_that_is_not_all_there_is_may_lack_what_was_shown() -> None:
+    part = replace(answer(3, 4), whole=False)
+    keys = [it.key for it in MADE]
+    assert not check_answers(OWNERS, keys, [answer(1, 2), part, answer(1, 2, 3)]).counts

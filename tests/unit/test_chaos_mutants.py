@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.mutants import SCHEDULE, judge
+from tests.chaos.mutants import SCHEDULE, UNCONFIRMED, Kept, judge
 from tests.chaos.mutations import MUTANTS, Mutant
 from tests.chaos.schedule import as_text, from_text
 
@@ -37,3 +37,20 @@ def test_of_the_tree_as_it_is_nothing_may_be_found() -> None:
 
 def test_the_schedule_of_the_mutants_can_be_handed_over() -> None:
     assert tuple(from_text(as_text(SCHEDULE))) == SCHEDULE
+
+
+def test_a_commit_is_made_known_to_nobody_before_the_link_that_would_tell_is_lost() -> None:
+    silent, lost = UNCONFIRMED.faults
+    assert (silent.kind, silent.way, lost.kind) == ("one-way", "requests", "reset")
+    assert {(it.target, it.link) for it in UNCONFIRMED.faults} == {("ingestor", "broker")}
+    assert 0 < lost.after_s < silent.lasts_s
+    assert SCHEDULE.count(UNCONFIRMED) > 1
+
+
+def test_verdicts_are_kept_for_the_tree_that_they_are_of(tmp_path: Path) -> None:
+    folder = tmp_path / "mutants"
+    for rule, verdict in (("one rule", SOUND), ("another", {**SOUND, "lost": 2})):
+        Kept(folder, "this tree").add(rule, verdict)
+    assert list(Kept(folder, "this tree").verdicts) == ["one rule", "another"]
+    assert Kept(folder, "this tree").verdicts["another"]["lost"] == 2
+    assert Kept(folder, "another tree").verdicts == {}

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from tests.chaos.schedule import EVERYONE, KINDS, TARGETS, as_text, draw, from_text
+from tests.chaos.schedule import EVERYONE, KINDS, MOMENTARY, TARGETS, as_text, draw, from_text
 
 
 def test_a_seed_gives_the_same_schedule_again_and_another_one_another() -> None:
@@ -38,12 +38,18 @@ def test_a_tenth_of_the_events_are_two_faults_of_different_parts() -> None:
 
 
 def test_lengths_are_spread_evenly_over_their_magnitudes() -> None:
-    lengths = [fault.lasts_s for event in draw(4, 3000) for fault in event.faults]
+    drawn = [fault for event in draw(4, 3000) for fault in event.faults]
+    lengths = [fault.lasts_s for fault in drawn if fault.kind not in MOMENTARY]
     assert min(lengths) >= 0.1
     assert max(lengths) <= 60
     for low, high in ((0.1, 0.64), (0.64, 8.43), (8.43, 60)):
         share = sum(low <= it < high for it in lengths) / len(lengths)
         assert abs(share - {0.1: 0.29, 0.64: 0.4, 8.43: 0.31}[low]) < 0.05
+
+
+def test_what_is_over_as_it_comes_is_not_waited_for() -> None:
+    drawn = draw(1, 200, kinds=("reset", "reload"))
+    assert {fault.lasts_s for event in drawn for fault in event.faults} == {0.1}
 
 
 def test_only_kinds_that_can_be_brought_about_are_drawn() -> None:
