@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -78,6 +79,7 @@ class Session:
         self._handling: set[asyncio.Task[None]] = set()
         self._receive = receiver or self._handle_each
         self._window = asyncio.Semaphore(publish_window)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._deadline_s = deadline_s
         self._connection: Connection | None = None
         self._up = asyncio.Event()
@@ -174,11 +176,13 @@ class Session:
     ) -> None:
         """Publish with QoS 1 and await the broker's confirmation.
 
-        Waits for a connection and repeats after a loss, so the message may arrive twice.
+        Waits for a connection and repeats after a loss, so the message may arrive twice; what
+        is published on one topic arrives in its order nevertheless, the newest as the last.
         ``expires_s`` is left out where MQTT is 3.1.1. Raises BrokerError after ``within_s``.
         """
+        turn = self._turns.setdefault(topic, asyncio.Lock())
         try:
-            async with asyncio.timeout(within_s), self._window:
+            async with asyncio.timeout(within_s), turn, self._window:
                 confirmed = False
                 while not confirmed:
                     await self._up.wait()
