@@ -62,6 +62,7 @@ night compare home/bedroom 2026-03-01 2026-03-08
 night trend home/bedroom --weeks 12
 night report home/bedroom
 night report home/bedroom --date 2026-03-01 --output night.png
+night report home/bedroom --week 2026-W10
 night export home --output nights.csv
 labels import bedroom.csv --device home/bedroom --source psg
 labels list home

@@ -1,21 +1,27 @@
-"""A made-up night as its report sees it."""
+"""A made-up night as its report sees it, and what a drawing of it shows."""
 
-from datetime import UTC, datetime, timedelta
+import re
+from dataclasses import asdict
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from uuid import UUID
+from xml.etree import ElementTree as ET
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from cli.nouns.nights import hypnogram, told
 from cli.report.night import WholeNight
+from cli.report.week import Row, WholeWeek
+from noctis import trends
 from noctis.figures import figures
 from noctis.hypnogram import MISSING, OUT_OF_BED, UNSTAGED, Hypnogram
 from noctis.stages import Stage
 from noctis.storage.recordings import Night, Recording
 
-__all__ = ["CODES", "START", "night"]
+__all__ = ["BEDTIME", "CODES", "MONDAY", "START", "SVG", "groups", "night", "texts", "week"]
 
+SVG: Final = "{http://www.w3.org/2000/svg}"
 START: Final = datetime(2026, 11, 21, 21, 30, tzinfo=UTC)
 ZONE: Final = "Europe/Berlin"
 CODES: Final = np.array(
@@ -68,3 +74,42 @@ def night(start: datetime = START, codes: Hypnogram = CODES) -> WholeNight:
         breath=14 + waves,
         motion=np.where(waves > 0.99, 12.0, 0.0),
     )
+
+
+MONDAY: Final = date(2026, 3, 23)
+"""Of the week whose Saturday's night leaves out an hour in Berlin."""
+BEDTIME: Final = datetime(2026, 3, 23, 22, 0, tzinfo=UTC)
+
+
+def week(*evenings: int, regularity: float | None = 81.3) -> WholeWeek:
+    """A week in Berlin with nights of these evenings, Monday 0, each begun at 22:00 UTC."""
+    rows = []
+    for day in range(7):
+        at = MONDAY + timedelta(days=day)
+        found = night(BEDTIME + timedelta(days=day)).night if day in evenings else None
+        rows.append(Row(at, found, "" if found else "no night"))
+    nights = [
+        trends.Evening(it.evening, {**it.night["figures"], "bedtime_min": it.begin_min})
+        for it in rows
+        if it.night is not None
+    ]
+    [spread] = trends.weeks(nights, MONDAY, MONDAY + timedelta(days=7))
+    told = {**asdict(spread), "regularity": regularity}
+    return WholeWeek("home/bed", MONDAY, told, "Europe/Berlin", rows)
+
+
+def groups(root: ET.Element, name: str) -> list[list[tuple[float, float]]]:
+    """Return the lines of a group of the drawing, each as its points in order."""
+    [found] = [it for it in root.iter(f"{SVG}g") if it.get("id") == name]
+    paths = " ".join(it.get("d", "") for it in found.iter(f"{SVG}path"))
+    lines: list[list[tuple[float, float]]] = []
+    for letter, x, y in re.findall(r"([ML]) (-?[\d.]+) (-?[\d.]+)", paths):
+        if letter == "M":
+            lines.append([])
+        lines[-1].append((float(x), float(y)))
+    return lines
+
+
+def texts(root: ET.Element) -> list[tuple[str, float]]:
+    """Return what is written, and where from left to right."""
+    return [(it.text or "", float(it.get("x", "0"))) for it in root.iter(f"{SVG}text")]

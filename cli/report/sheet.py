@@ -4,15 +4,14 @@ from typing import Final
 
 from cli.nouns.documents import Document
 from cli.report.charts import draw
+from cli.report.figures import FIGURES, VITALS
 from cli.report.look import Sheet
 from cli.report.night import WholeNight
 from cli.report.words import (
     DISCLAIMER,
-    FIGURES,
     LONG,
     NOTHING,
     STAGES,
-    VITALS,
     about,
     duration,
     night_name,
@@ -20,12 +19,12 @@ from cli.report.words import (
     span,
 )
 
-__all__ = ["night_sheet"]
+__all__ = ["ASIDE", "EDGE", "SIZE", "night_sheet"]
 
 SIZE: Final = (1123, 794)
 """A4 at 96 pixels an inch."""
-_EDGE: Final = 56
-_ASIDE: Final = 270
+EDGE: Final = 56
+ASIDE: Final = 270
 _SHOWN: Final = (
     *("tib_min", "efficiency_percent", "sol_min", "waso_min", "awakenings"),
     "rem_latency_min",
@@ -37,20 +36,20 @@ def night_sheet(whole: WholeNight) -> Sheet:
     """Return a night as a sheet."""
     night = whole.night
     sheet = Sheet(*SIZE)
-    right = sheet.width - _EDGE
-    sheet.text(_EDGE, 60, night["device"], colour="soft")
-    sheet.text(_EDGE, 94, night_name(night), size=26)
-    sheet.text(_EDGE, 119, f"{span(night)} · {night['time_zone']}", colour="soft")
-    draw(sheet, whole, left=_EDGE, top=142, width=right - _ASIDE - 48 - _EDGE)
-    _aside(sheet, night["figures"], right - _ASIDE)
+    right = sheet.width - EDGE
+    sheet.text(EDGE, 60, night["device"], colour="soft")
+    sheet.text(EDGE, 94, night_name(night), size=26)
+    sheet.text(EDGE, 119, f"{span(night)} · {night['time_zone']}", colour="soft")
+    draw(sheet, whole, left=EDGE, top=142, width=right - ASIDE - 48 - EDGE)
+    _aside(sheet, night["figures"], right - ASIDE)
     told = " · ".join(about(night))
-    sheet.text(_EDGE, 762, f"{told}. {DISCLAIMER}", size=10, colour="soft")
+    sheet.text(EDGE, 762, f"{told}. {DISCLAIMER}", size=10, colour="soft")
     sheet.text(right, 762, "Noctis", size=10, colour="soft", align="right")
     return sheet
 
 
 def _aside(sheet: Sheet, figures: Document, left: float) -> None:
-    right = left + _ASIDE
+    right = left + ASIDE
     sheet.text(left - 1, 178, duration(figures["tst_min"]), size=30)
     sheet.text(left, 200, "asleep", colour="soft")
     minutes = {it: figures[f"{it}_min"] or 0.0 for it in STAGES}
@@ -64,7 +63,7 @@ def _aside(sheet: Sheet, figures: Document, left: float) -> None:
         share = number(100 * minutes[stage] / total, unit="%") if total else NOTHING
         sheet.text(right, base, share, colour="soft", align="right")
         base += _LINE
-    sheet.box(left, base, _ASIDE, 1, "line")
+    sheet.box(left, base, ASIDE, 1, "line")
     base += 36
     measured = [it for it in VITALS if figures.get(it) is not None]
     for each in FIGURES:
@@ -77,10 +76,10 @@ def _aside(sheet: Sheet, figures: Document, left: float) -> None:
 def _bar(sheet: Sheet, minutes: dict[str, float], left: float, top: float) -> None:
     """Draw the shares of the stages side by side."""
     total = sum(minutes.values())
-    sheet.box(left, top, _ASIDE, 12, "gap")
+    sheet.box(left, top, ASIDE, 12, "gap")
     for stage, length in minutes.items():
         if not length:
             continue
-        width = _ASIDE * length / total
+        width = ASIDE * length / total
         sheet.box(left, top, max(width - 2, 1), 12, stage)
         left += width

@@ -1,7 +1,5 @@
-"""Numbers, times and names as the page tells them (api/page/js/format.js, figures.js)."""
+"""Numbers, times and names as the page tells them (api/page/js/format.js, night.js)."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -10,13 +8,10 @@ from cli.nouns.documents import Document
 
 __all__ = [
     "DISCLAIMER",
-    "FIGURES",
     "LONG",
     "NAMES",
     "NOTHING",
     "STAGES",
-    "VITALS",
-    "Figure",
     "about",
     "clock",
     "duration",
@@ -25,6 +20,8 @@ __all__ = [
     "night_name",
     "number",
     "span",
+    "wall",
+    "week_name",
 ]
 
 NOTHING: Final = "–"  # noqa: RUF001 - as the page shows what is not known
@@ -61,46 +58,17 @@ def number(value: float | None, digits: int = 0, unit: str = "") -> str:
     return f"{value:.{digits}f} {unit}".rstrip()
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A figure of a night: its name, how it is told, its title and what it is by definition."""
-
-    name: str
-    told: Callable[[float | None], str]
-    title: str
-    definition: str
-
-
-def _in(unit: str, digits: int = 0) -> Callable[[float | None], str]:
-    return lambda value: number(value, digits, unit)
-
-
-VITALS: Final = ("heart_rate_bpm", "heart_rate_dip_percent", "breathing_rate_per_min")
-"""Figures that a night has only when enough was measured."""
-
-FIGURES: Final = (
-    Figure("tst_min", duration, "Asleep", "Total sleep time, TST: light, deep and REM"),
-    Figure("tib_min", duration, "In bed", "Time in bed, TIB: absences included"),
-    Figure("efficiency_percent", _in("%"), "Efficiency", "Sleep efficiency: TST of TIB"),
-    Figure("sol_min", duration, "To fall asleep", "Sleep onset latency, SOL"),
-    Figure("waso_min", duration, "Awake after that", "Wake after sleep onset, WASO"),
-    Figure("awakenings", _in(""), "Awakenings", "Stretches of wake between epochs of sleep"),
-    Figure("rem_latency_min", duration, "To first REM", "REM latency, from sleep onset"),
-    Figure("wake_min", duration, "Awake", "Stage W, out of bed included"),
-    Figure("rem_min", duration, "REM sleep", "Stage R"),
-    Figure("light_min", duration, "Light sleep", "Stages N1 and N2"),
-    Figure("deep_min", duration, "Deep sleep", "Stage N3"),
-    Figure("unscored_min", duration, "No stage", "Epochs without a stage"),
-    Figure("heart_rate_bpm", _in("bpm"), "Heart rate asleep", "Median of epochs"),
-    Figure("heart_rate_dip_percent", _in("%"), "Heart rate dip", "Asleep, below rest before"),
-    Figure("breathing_rate_per_min", _in("per min", 1), "Breathing asleep", "Median of epochs"),
-)
-"""After the AASM manual where it has them; docs/nights.md says how each is counted."""
-
-
 def clock(at: datetime, zone: ZoneInfo) -> str:
     """Return a moment such as ``23:04``, where the bed stands."""
     return f"{at.astimezone(zone):%H:%M}"
+
+
+def wall(minutes: float | None) -> str:
+    """Return minutes since noon by the clock on the wall, such as ``23:04``."""
+    if minutes is None:
+        return NOTHING
+    hours, rest = divmod((int(minutes + 0.5) + 720) % 1440, 60)
+    return f"{hours:02d}:{rest:02d}"
 
 
 def span(night: Document) -> str:
@@ -113,6 +81,15 @@ def span(night: Document) -> str:
 def evening_name(evening: date) -> str:
     """Return a date such as ``Sunday 1 March 2026``."""
     return f"{evening:%A} {evening.day} {evening:%B} {evening.year}"
+
+
+def week_name(monday: date) -> str:
+    """Return a week such as ``Week 9, 23 February to 1 March 2026``."""
+    last = monday + timedelta(days=6)
+    begin = f"{monday.day}" if monday.month == last.month else f"{monday.day} {monday:%B}"
+    if monday.year != last.year:
+        begin += f" {monday.year}"
+    return f"Week {monday.isocalendar().week}, {begin} to {last.day} {last:%B} {last.year}"
 
 
 def night_name(night: Document) -> str:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -50,7 +51,12 @@ def console(both: Both, tmp_path_factory: pytest.TempPathFactory) -> Console:
             moved=0,
             closes_at=None,
         )
-        recordings.add(connection, devices.get("t1", connection, "d1").id, made)
+        key = devices.get("t1", connection, "d1").id
+        for days, state in ((0, "closed"), (1, "closed"), (3, "open")):
+            later = timedelta(days=days)
+            ends = {"started_at": START + later, "ended_at": made.ended_at + later}
+            evening = made.evening + later
+            recordings.add(connection, key, replace(made, state=state, evening=evening, **ends))
     console = Console(both[0].database_url, tmp_path_factory.mktemp("console"))
     address = f"http://127.0.0.1:{both[0].port}"
     asked = ("login", address, "--user", "ann@t1", "--profile", "far")
@@ -67,7 +73,8 @@ def test_database_and_facade_give_the_same_report(
     for where in ("local", "far"):
         file = tmp_path / f"{where}.{form}"
         told = console.value(
-            *("night", "report", "t1/d1", "--output", str(file), "--profile", where)
+            *("night", "report", "t1/d1", "--date", "2026-03-01"),
+            *("--output", str(file), "--profile", where),
         )
         assert (told["output"], told["format"]) == (str(file), form)
         assert (told["night"]["device"], told["night"]["evening"]) == ("t1/d1", "2026-03-01")
@@ -79,7 +86,10 @@ def test_database_and_facade_give_the_same_report(
 def test_a_report_shows_what_was_measured_until_the_end_of_a_long_night(
     console: Console, tmp_path: Path
 ) -> None:
-    assert console.value("night", "report", "t1/d1", "--output", str(tmp_path / "a.html"))
+    assert console.value(
+        *("night", "report", "t1/d1", "--date", "2026-03-01"),
+        *("--output", str(tmp_path / "a.html")),
+    )
     rows = (tmp_path / "a.html").read_text().split("tbody>")[1].split("</tr>")[:-1]
     measured = [it for it in rows if it.count("–</td>") < 3]  # noqa: RUF001 - nothing
     assert len(rows) == EPOCHS / 50
@@ -90,7 +100,7 @@ def test_a_report_is_named_after_its_night_and_goes_through_a_pipe_as_well(
     console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    done = console("night", "report", "t1/d1", "--format", "svg")
+    done = console("night", "report", "t1/d1", "--date", "2026-03-01", "--format", "svg")
     assert (done.returncode, done.stdout) == (0, "")
     assert [it.name for it in tmp_path.iterdir()] == ["d1-2026-03-01.svg"]
     assert "d1-2026-03-01.svg" in done.stderr
@@ -106,10 +116,49 @@ def test_a_report_is_named_after_its_night_and_goes_through_a_pipe_as_well(
     assert piped.stdout == (tmp_path / "d1-2026-03-01.svg").read_bytes()
 
 
+@pytest.mark.parametrize("form", ["svg", "html"])
+def test_database_and_facade_give_the_same_week_with_its_absent_nights(
+    console: Console, tmp_path: Path, form: str
+) -> None:
+    contents = []
+    for where in ("local", "far"):
+        file = tmp_path / f"{where}.{form}"
+        told = console.value(
+            *("night", "report", "t1/d1", "--week", "2026-W10"),
+            *("--output", str(file), "--profile", where),
+        )
+        assert told["week"]["monday"] == "2026-03-02"
+        assert (told["week"]["evenings"], told["week"]["nights"]) == (7, 1)
+        contents.append(file.read_text())
+    assert contents[0] == contents[1]
+    shown = contents[0].lower()
+    assert shown.count(">still open<") >= 1
+    assert shown.count(">no night<") >= 5
+    assert 'row-0-deep"' in contents[0]
+    assert 'row-1-deep"' not in contents[0]
+    older = ("night", "report", "t1/d1", "--week", "2026-03-01", "--output")
+    assert console.value(*older, str(tmp_path / "a.svg"))["week"]["monday"] == "2026-02-23"
+
+
+def test_the_evenings_of_a_week_that_are_to_come_are_said_to_be(
+    console: Console, tmp_path: Path
+) -> None:
+    now = datetime.now(UTC)
+    file = tmp_path / "week.svg"
+    lately = f"{now - timedelta(days=1, hours=2):%Y-%m-%d}"
+    told = console.value("night", "report", "t1/d1", "--week", lately, "--output", str(file))
+    text = file.read_text()
+    assert text.count(">not yet<") == 7 - told["week"]["evenings"]
+    assert text.count(">no night<") == told["week"]["missing"] == told["week"]["evenings"]
+
+
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        (("--date", "2026-03-02"), "no night of the evening of 2026-03-02"),
+        (("--date", "2026-03-03"), "no night of the evening of 2026-03-03"),
+        (("--week", "2026-W99"), "'2026-W99' is no week"),
+        (("--week", "2026-W10", "--date", "2026-03-01"), "of a week or of a night"),
+        (("--week", "2400-01-01"), "no night of the week of 2399-12-27 is over"),
         (("--output", "night.pdf"), "'.pdf' is no format of a report"),
         (("--output", "-", "--json"), "name a file with --output"),
         (("--output", "nowhere/night.svg"), "cannot be written"),

@@ -20,9 +20,8 @@ from cli.report.night import WholeNight, runs
 from cli.report.render import night_report
 from cli.report.words import NOTHING
 from noctis.stages import LABELS as STAGES
-from tests.reported import START, night
+from tests.reported import START, SVG, groups, night, texts
 
-SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "<script>alert(1)</script>\"'&<img src=x onerror=alert(2)> $\\frac{1}{0}$ {{ 7 * 7 }}"
 FOLDER = Path(__file__).parents[2]
 
@@ -31,25 +30,9 @@ def drawn(whole: WholeNight) -> ET.Element:
     return ET.fromstring(night_report(whole, "svg"))  # noqa: S314 - our own
 
 
-def group(root: ET.Element, name: str) -> list[list[tuple[float, float]]]:
-    """Return the lines of a group of the drawing, each as its points in order."""
-    [found] = [it for it in root.iter(f"{SVG}g") if it.get("id") == name]
-    paths = " ".join(it.get("d", "") for it in found.iter(f"{SVG}path"))
-    lines: list[list[tuple[float, float]]] = []
-    for letter, x, y in re.findall(r"([ML]) (-?[\d.]+) (-?[\d.]+)", paths):
-        if letter == "M":
-            lines.append([])
-        lines[-1].append((float(x), float(y)))
-    return lines
-
-
-def texts(root: ET.Element) -> list[tuple[str, float]]:
-    return [(it.text or "", float(it.get("x", "0"))) for it in root.iter(f"{SVG}text")]
-
-
 def columns(whole: WholeNight, root: ET.Element) -> Any:  # noqa: ANN401 - a function
     """Return what tells the epoch that a place of the time axis shows."""
-    known = group(root, "stage-light") + group(root, "stage-wake")
+    known = groups(root, "stage-light") + groups(root, "stage-wake")
     left = min(x for line in known for x, _ in line)
     right = max(x for line in known for x, _ in line)
     return lambda x: (x - left) / (right - left) * len(whole.stages)
@@ -61,7 +44,7 @@ def test_each_stretch_of_a_stage_is_drawn_in_its_lane_from_its_begin_to_its_end(
     column = columns(whole, root)
     heights = []
     for stage in ("wake", "rem", "light", "deep"):
-        boxes = group(root, f"stage-{stage}")
+        boxes = groups(root, f"stage-{stage}")
         found = [tuple(round(column(f(x for x, _ in it))) for f in (min, max)) for it in boxes]
         assert found == [(it.begin, it.end) for it in runs(whole.stages) if it.label == stage]
         heights.append({round(sum(y for _, y in it) / len(it)) for it in boxes})
@@ -83,8 +66,8 @@ def test_what_was_not_measured_is_a_gap_and_a_lone_value_is_still_seen() -> None
     gaps.heart[100:130] = gaps.heart[131:140] = np.nan
     root = drawn(gaps)
     column = columns(whole, root)
-    lines = group(root, "trace-heart")
-    assert len(group(drawn(whole), "trace-heart")) == 1
+    lines = groups(root, "trace-heart")
+    assert len(groups(drawn(whole), "trace-heart")) == 1
     assert round(column(lines[0][-1][0]) - 0.5) == 99
     assert round(column(lines[-1][0][0]) - 0.5) == 140
     [alone] = [it for it in root.iter(f"{SVG}g") if it.get("id") == "alone-heart"]
@@ -240,7 +223,7 @@ def test_a_night_of_which_nothing_is_known_is_drawn_all_the_same() -> None:
     whole = replace(whole, heart=empty, breath=empty, motion=empty)
     assert "30 min are missing" in page(whole)
     root = drawn(whole)
-    assert group(root, "stage-deep") == []
+    assert groups(root, "stage-deep") == []
     told = [it for it, _ in texts(root)]
     assert told[told.index("Efficiency") + 1] == NOTHING
 
