@@ -1,12 +1,14 @@
 """Conditional requests (RFC 9110): a change names the state that it was thought out for."""
 
+from collections.abc import Iterable
+from hashlib import sha256
 from typing import Annotated
 
 from fastapi import Header
 
 from api.problems import ProblemError
 
-__all__ = ["IfMatch", "IfNoneMatch", "check", "is_known"]
+__all__ = ["IfMatch", "IfNoneMatch", "check", "is_known", "of_all"]
 
 IfMatch = Annotated[
     str | None,
@@ -32,6 +34,11 @@ def is_known(if_none_match: str | None, current: str) -> bool:
     """Tell whether a caller has what the ETag ``current`` names already."""
     named = {each.strip().removeprefix("W/") for each in (if_none_match or "").split(",")}
     return bool(named & {"*", current})
+
+
+def of_all(parts: Iterable[str]) -> str:
+    """Return the ETag of a list: another as soon as one of its parts is, or their order."""
+    return f'"{sha256(chr(10).join(parts).encode()).hexdigest()[:32]}"'
 
 
 def check(if_match: str | None, current: str) -> None:

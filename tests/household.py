@@ -67,12 +67,26 @@ class Household:
 
     def sleep(self, bed: str, start: datetime, hours: float, seed: int) -> None:
         """Play a made-up night as fast as it is taken, and wait until it is all stored."""
-        told = ["--start", f"{start:%s}", "--speed", "max"]
-        process = self._device(bed, *told, "--hours", str(hours), "--seed", str(seed), "--once")
-        try:
-            assert process.wait(NIGHT_S) == 0
-        finally:
-            process.kill()
+        self._play(bed, start, "--hours", str(hours), "--seed", str(seed))
+
+    def rise(self, bed: str, start: datetime) -> None:
+        """Show a bed that is empty for an hour, after which the night before has closed."""
+        folder = self.folder / "empty"
+        folder.mkdir(exist_ok=True)
+        rows = "".join(f"{30 * epoch},W\n" for epoch in range(120))
+        (folder / "stages.csv").write_text(f"t_s,stage\n{rows}")
+        (folder / "heart_rate.csv").write_text("t_s,bpm\n")
+        self._play(bed, start, "--night", str(folder))
+
+    def closed(self, bed: str, count: int) -> list[Recording]:
+        """Wait until a bed has so many nights, newest first, and the newest has closed."""
+
+        def is_closed() -> bool:
+            found = self.nights(bed)
+            return len(found) == count and found[0].night.staged_by == "night"
+
+        assert eventually(is_closed, within_s=NIGHT_S), self.nights(bed)
+        return self.nights(bed)
 
     @contextmanager
     def sleeping(self, bed: str, *, speed: int, hours: float, seed: int = 1) -> Iterator[None]:
@@ -120,6 +134,14 @@ class Household:
         run = json.loads(run_file(self.platform.var).read_text())
         pid: int = run["processes"]["api"]
         return pid
+
+    def _play(self, bed: str, start: datetime, *night: str) -> None:
+        told = ["--start", f"{start:%s}", "--speed", "max", "--once"]
+        process = self._device(bed, *told, *night)
+        try:
+            assert process.wait(NIGHT_S) == 0
+        finally:
+            process.kill()
 
     def _device(self, bed: str, *arguments: str) -> subprocess.Popen[bytes]:
         device = DeviceId.parse(bed)

@@ -68,6 +68,12 @@ async def get_docs(request: Request, files: Files) -> Response:
     return await _document(request, files, "docs.html", _DOCS)
 
 
+@docs.api_route("/licences", methods=["GET", "HEAD"])
+async def get_licences(request: Request, files: Files) -> Response:
+    """Return the list of what others made of the page, each with its licence."""
+    return await _document(request, files, "licences.html", _PAGE)
+
+
 @docs.api_route("/page/{name}/{path:path}", methods=["GET", "HEAD"])
 async def get_part(request: Request, name: str, path: str, files: Files) -> Response:
     """Return a file of the page, which under this name never changes."""

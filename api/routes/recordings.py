@@ -100,7 +100,13 @@ class RecordingChange(Body):
     ended_at: Moment | None = Field(None, description="of a declared recording alone")
 
 
-@router.get("", operation_id="listRecordings", summary="List nights", responses=documented(404))
+@router.get(
+    "",
+    operation_id="listRecordings",
+    summary="List nights",
+    response_model=RecordingPage,
+    responses={**documented(404), 304: {"description": "They are as they were"}},
+)
 async def list_recordings(
     who: Reader,
     store: Store,
@@ -108,11 +114,13 @@ async def list_recordings(
     since: Evening = None,
     until: Evening = None,
     *,
+    response: Response,
     excluded: Annotated[bool, Query(description="those too that a person excluded")] = False,
     kind: Annotated[Kind | None, Query(description="of this kind alone")] = None,
     page_size: PageSize = 100,
     page_token: PageToken = None,
-) -> RecordingPage:
+    known: etags.IfNoneMatch = None,
+) -> Any:  # noqa: ANN401 - a RecordingPage, or a bare 304
     """Return the nights with since <= evening < until, the newest first."""
     if since is not None and until is not None and since >= until:
         raise invalid(("query", "since"), "is not before until")
@@ -136,6 +144,10 @@ async def list_recordings(
     page, token = found[:size], None
     if len(found) > size:
         token = next_token([page[-1].night.started_at.isoformat(), str(page[-1].id)], *query)
+    etag = etags.of_all((*(f"{each.id} {etag_of(each)}" for each in page), token or ""))
+    if etags.is_known(known, etag):
+        return Response(status_code=304, headers={"ETag": etag})
+    response.headers["ETag"] = etag
     return RecordingPage(recordings=[shown(each) for each in page], next_page_token=token)
 
 

@@ -154,6 +154,21 @@ def test_what_is_known_already_is_not_sent_again(facade: Facade, one: str) -> No
     assert changed.json()["note"] == "new"
 
 
+def test_a_list_is_sent_again_as_soon_as_one_of_its_nights_changed(
+    facade: Facade, one: str
+) -> None:
+    reader = facade.speaker()
+    first = facade.client.get(PATH, headers=reader)
+    known = {**reader, "If-None-Match": first.headers["etag"]}
+    again = facade.client.get(PATH, headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+    assert facade.client.get(PATH, headers=known, params={"page_size": 1}).status_code == 200
+    facade.client.patch(f"{PATH}/{one}", json={"note": "heard"}, headers=reader)
+    changed = facade.client.get(PATH, headers=known)
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != first.headers["etag"]
+
+
 def test_a_person_annotates_a_night_and_its_figures_stay(facade: Facade, one: str) -> None:
     before = get(facade, f"{PATH}/{one}")
     words = {"note": "Late film.\nNoise 😴", "tags": ["travel", "\N{HOT BEVERAGE}"]}

@@ -10,10 +10,18 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.assets import FOLDER, VENDOR, Shelf
+from api.assets import FOLDER, Shelf
 from api.internal.app import create_internal_app
 from api.routes import page
 from noctis.settings import Settings
+
+DOCUMENTS = ("/", "/docs", "/licences")
+
+
+def installed() -> list[str]:
+    """What ``scripts/page`` takes from others, by its path below the page's folder."""
+    lines = (FOLDER / "vendor.sha256").read_text().splitlines()
+    return [f"vendor/{line.split()[1]}" for line in lines]
 
 
 @pytest.fixture
@@ -21,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The page's own files, with something in the place of each that is installed."""
     made = tmp_path / "page"
     shutil.copytree(FOLDER, made, ignore=shutil.ignore_patterns("vendor"))
-    for name in VENDOR:
+    for name in installed():
         (made / name).parent.mkdir(exist_ok=True)
         (made / name).write_bytes(b"of others")
     monkeypatch.setattr(page, "_shelf", Shelf(made))
@@ -65,7 +73,7 @@ def test_the_page_may_load_and_ask_nothing_but_this_very_server(app: FastAPI) ->
     assert all(part.startswith("/page/") for part in parts_of(reply))
 
 
-@pytest.mark.parametrize("document", ["/", "/docs"])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_documents_hold_no_script_and_no_style_of_their_own(
     app: FastAPI, document: str
 ) -> None:
@@ -76,14 +84,15 @@ def test_documents_hold_no_script_and_no_style_of_their_own(
     assert not re.search(r"\son\w+=", text)
 
 
-@pytest.mark.parametrize("document", ["/", "/docs"])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_each_part_of_a_document_is_there_and_is_kept_for_ever(
     app: FastAPI, document: str
 ) -> None:
     reply = ask(app, document)
     assert reply.headers["Cache-Control"] == "no-cache"
-    assert len(parts_of(reply)) >= 3
-    for part in parts_of(reply):
+    parts = [part for part in parts_of(reply) if part not in DOCUMENTS]
+    assert len(parts) >= 3
+    for part in parts:
         found = ask(app, part)
         assert found.status_code == 200, part
         assert "immutable" in found.headers["Cache-Control"]
@@ -151,13 +160,24 @@ def test_without_what_is_installed_the_page_says_how_to_get_it_and_the_rest_work
     app: FastAPI, folder: Path
 ) -> None:
     moved = (folder / "vendor").rename(folder.with_name("elsewhere"))
-    for path in ("/", "/docs"):
+    for path in DOCUMENTS:
         reply = ask(app, path)
         assert reply.status_code == 503
         assert "scripts/page" in reply.text
     assert ask(app, "/healthz").status_code == 200
     moved.rename(folder / "vendor")
     assert ask(app, "/").status_code == 200
+
+
+def test_the_list_of_licences_leads_to_each_that_is_installed(app: FastAPI) -> None:
+    texts = {name for name in installed() if name.endswith(".txt")}
+    parts = [it for it in parts_of(ask(app, "/licences")) if it.endswith(".txt")]
+    assert {f"vendor/{Path(it).name}" for it in parts} == texts
+    for part in parts:
+        found = ask(app, part)
+        assert (found.status_code, found.content) == (200, b"of others")
+        assert found.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert 'href="/licences"' in ask(app, "/docs").text
 
 
 def test_each_listener_shows_its_own_description(folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ from api.assets import FOLDER, VENDOR
 from tests.npm_packages import installed
 
 CHECKS = Path(__file__).parents[1] / "page_checks"
+INSTALLER = FOLDER.parents[1] / "scripts" / "page"
 LONGEST = 200
 
 
@@ -48,9 +50,15 @@ def test_modules_are_small() -> None:
     assert {name: n for name, n in lengths.items() if n > LONGEST} == {}
 
 
+def takes() -> list[tuple[str, str]]:
+    """What ``scripts/page`` takes: its path in npm's folder, its name."""
+    return re.findall(r"^take (\S+) (\S+)$", INSTALLER.read_text(), re.MULTILINE)
+
+
 def test_each_file_that_is_served_is_installed_by_a_hash_of_its_own() -> None:
     lines = (FOLDER / "vendor.sha256").read_text().splitlines()
     assert {line.split()[1] for line in lines} >= {Path(name).name for name in VENDOR}
+    assert {line.split()[1] for line in lines} == {name for _, name in takes()}
     locked = json.loads((FOLDER / "package-lock.json").read_text())["packages"]
     wanted = json.loads((FOLDER / "package.json").read_text())["dependencies"]
     assert locked[""]["dependencies"] == wanted
@@ -58,3 +66,11 @@ def test_each_file_that_is_served_is_installed_by_a_hash_of_its_own() -> None:
         if name:
             assert package["integrity"].startswith("sha512-"), name
             assert "resolved" not in package, name
+
+
+def test_what_is_taken_of_a_package_comes_with_its_licence() -> None:
+    taken = [path for path, _ in takes()]
+    wanted = json.loads((FOLDER / "package.json").read_text())["dependencies"]
+    assert {f"{name}/LICENSE" for name in wanted} <= set(taken)
+    for path in taken:
+        assert any(path.startswith(f"{name}/") for name in wanted), path

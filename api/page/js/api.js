@@ -18,11 +18,12 @@ export class ApiError extends Error {
 }
 
 const MOST_PAGES = 20;
+const MOST_NIGHTS = 400;
 
 /**
  * @param {string} path
  * @param {RequestInit} [options]
- * @returns {Promise<Response>} whose status is good; throws ApiError
+ * @returns {Promise<Response>} whose status is good, or 304; throws ApiError
  */
 export async function request(path, options = {}) {
   let reply;
@@ -35,7 +36,7 @@ export async function request(path, options = {}) {
     if (error instanceof ApiError || /** @type {any} */ (error)?.name === "AbortError") throw error;
     throw new ApiError(0, "Noctis cannot be reached from here.");
   }
-  if (reply.ok) return reply;
+  if (reply.ok || reply.status === 304) return reply;
   const problem = await reply.json().catch(() => ({}));
   if (reply.status === 401) session.forget();
   throw new ApiError(reply.status, problem.detail ?? problem.title ?? `HTTP ${reply.status}`);
@@ -79,6 +80,19 @@ export const devices = () => list("/v1/devices", "devices");
 export function nights(device, size = 60) {
   const query = { ...(device && { device }), page_size: size };
   return list("/v1/recordings", "recordings", query, 1);
+}
+
+/**
+ * @param {string} device
+ * @param {string} [known] the ETag of before
+ * @returns {Promise<{nights: any[], etag: string} | null>} null: they are as they were
+ */
+export async function changedNights(device, known = "") {
+  const query = new URLSearchParams({ device, page_size: String(MOST_NIGHTS) });
+  const headers = known ? { "If-None-Match": known } : undefined;
+  const reply = await request(`/v1/recordings?${query}`, { headers });
+  if (reply.status === 304) return null;
+  return { nights: (await reply.json()).recordings, etag: reply.headers.get("ETag") ?? "" };
 }
 
 /** @param {string} id */

@@ -28,7 +28,6 @@ export function bar(element, here) {
     h("nav", { "aria-label": "Main" }, h("ul", {}, ...links)),
     h("a.who", { href: "#/account", "aria-current": here === "account" ? "page" : null,
       "aria-label": `Account of ${session.login()}` }, session.login().split("@")[0]));
-  element.querySelector("nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
 }
 
 /** @param {string} place @param {string} here */

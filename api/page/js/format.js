@@ -122,3 +122,19 @@ export function hours(from, to, zone, every) {
   }
   return found;
 }
+
+/** A night that grows has a new revision with each epoch. */
+const FRESH_S = 180;
+/** What ended longer ago comes late, however much of it comes now. */
+const RECENT_S = 12 * 3600;
+
+/**
+ * @param {{state: string, ended_at: string, revised_at: string}} recording
+ * @param {number} now unix seconds
+ * @returns {string} what a night that has not closed is; empty for one that has
+ */
+export function openness({ state, ended_at, revised_at }, now) {
+  if (state !== "open") return "";
+  const isGrowing = now - seconds(revised_at) < FRESH_S && now - seconds(ended_at) < RECENT_S;
+  return isGrowing ? "recording" : "not closed yet";
+}

@@ -16,6 +16,11 @@ AXE: Final = Path(__file__).parents[2] / "axe"
 PHONE: Final[Any] = {"width": 360, "height": 740}
 WIDE: Final[Any] = {"width": 1180, "height": 900}
 LOOKS: Final = (("light", WIDE), ("dark", WIDE), ("light", PHONE), ("dark", PHONE))
+CUT_OFF: Final = """() => [...document.querySelectorAll("body *")].filter((it) =>
+  it.clientWidth > 1 && it.scrollWidth > it.clientWidth + 1
+  && getComputedStyle(it).overflowX !== "visible"
+  && !it.matches(".table-holder, .unseen, select, input"),
+).map((it) => it.outerHTML.slice(0, 160))"""
 RULES: Final = """async () => {
   const { violations } = await axe.run(document, { resultTypes: ["violations"] });
   return violations.map(({ id, nodes }) => [id, nodes.map(({ html, failureSummary }) =>
@@ -41,6 +46,7 @@ def faults(tab: Visit, axe: str) -> dict[str, object]:
         told = tab.page.evaluate(RULES)
         if wide > size["width"]:
             told.append(["scrolls-sideways", wide])
+        told += [["cut-off", it] for it in tab.page.evaluate(CUT_OFF)]
         if told:
             found[f"{scheme} {size['width']}"] = told
     tab.page.set_viewport_size(WIDE)
@@ -60,7 +66,7 @@ def test_no_view_has_a_fault_that_axe_knows_nor_scrolls_sideways(
 ) -> None:
     tab = visit().enter(ANN)
     found = {"Tonight": faults(tab, axe)}
-    for place in ("Nights", "Compare", "Devices", "Drift", "Models"):
+    for place in ("Nights", "Trends", "Compare", "Devices", "Alerts", "Drift", "Models"):
         tab.go(place, place)
         found[place] = faults(tab, axe)
     tab.page.get_by_role("link", name="Account").click()
@@ -69,8 +75,25 @@ def test_no_view_has_a_fault_that_axe_knows_nor_scrolls_sideways(
     tab.open(f"#/night/{house.nights(BED)[1].id}")
     expect(tab.page.get_by_role("heading", name="The night")).to_be_visible()
     tab.page.get_by_text("The night as a table").click()
+    tab.page.get_by_text("What these mean").click()
     found["Night"] = faults(tab, axe)
+    tab.page.goto("/licences")
+    tab.shows("Licences")
+    found["Licences"] = faults(tab, axe)
     assert {name: told for name, told in found.items() if told} == {}
+
+
+def test_every_place_can_be_reached_however_narrow_the_screen_is(visit: Opener) -> None:
+    tab = visit().enter(ANN)
+    links = tab.page.get_by_role("navigation", name="Main").get_by_role("link")
+    assert links.count() == 8
+    for width in (320, 360, 390, 600, 760, 900, 930, 1180):
+        tab.page.set_viewport_size({"width": width, "height": 740})
+        boxes = [link.bounding_box() for link in links.all()]
+        ends = [box["x"] + box["width"] for box in boxes if box]
+        assert len(ends) == 8
+        assert max(ends) <= width, width
+        assert tab.page.evaluate(CUT_OFF) == [], width
 
 
 @pytest.mark.parametrize(("wish", "moves"), [("reduce", False), ("no-preference", True)])

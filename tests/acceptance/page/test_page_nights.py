@@ -1,6 +1,8 @@
 """Nights on the page: what is painted and told of them is what is stored."""
 
 import math
+from datetime import timedelta
+from typing import Final
 
 import pytest
 from playwright.sync_api import expect
@@ -8,11 +10,13 @@ from playwright.sync_api import expect
 from noctis.hypnogram import LABELS
 from noctis.storage.recordings import Recording
 from tests.acceptance.page.canvases import painted
-from tests.acceptance.page.conftest import ANN, BED, Opener
+from tests.acceptance.page.conftest import ANN, BED, Opener, evening
 from tests.acceptance.page.visits import Visit
 from tests.household import Household
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres]
+GUS: Final = "gus@cabin"
+CABIN: Final = "cabin/bed"
 
 
 def stages_of(night: Recording) -> list[str]:
@@ -29,8 +33,14 @@ def told(minutes: float | None) -> str:
     return f"{hours} h {rest} min" if rest else f"{hours} h"
 
 
-def on_night(visit: Opener, night: Recording) -> Visit:
-    tab = visit().open(f"#/night/{night.id}").sign_in(ANN)
+def rounded(value: float, digits: int, unit: str) -> str:
+    """Return a number as people read it; halves go up, as in the page."""
+    scale = 10**digits
+    return f"{math.floor(value * scale + 0.5) / scale:.{digits}f} {unit}"
+
+
+def on_night(visit: Opener, night: Recording, login: str = ANN) -> Visit:
+    tab = visit().open(f"#/night/{night.id}").sign_in(login)
     expect(tab.page.get_by_role("heading", name="The night")).to_be_visible()
     return tab
 
@@ -80,13 +90,64 @@ def test_the_figures_of_a_night_are_those_of_the_facade(
         "Awake after that": "waso_min",
         "To first REM": "rem_latency_min",
     }.items():
-        pair = card.locator("dl > div").filter(has=tab.page.get_by_text(title, exact=True))
+        pair = card.locator(".figures > div").filter(
+            has=tab.page.get_by_text(title, exact=True)
+        )
         expect(pair.locator("dd")).to_have_text(told(figures[name]))
     for title, name in {"Deep sleep": "deep_min", "REM sleep": "rem_min"}.items():
         item = card.get_by_role("listitem").filter(has_text=title)
         expect(item).to_contain_text(told(figures[name]))
     efficiency = f"{math.floor(figures['efficiency_percent'] + 0.5)} %"
     expect(card).to_contain_text(efficiency)
+
+
+def test_heart_and_breathing_asleep_are_told_with_what_they_mean(
+    visit: Opener, house: Household
+) -> None:
+    house.settle(GUS, "bed")
+    house.sleep(CABIN, evening(4), hours=1, seed=6)
+    house.sleep(CABIN, evening(2), hours=2, seed=5)
+    house.rise(CABIN, evening(2) + timedelta(hours=2))
+    night, _ = house.closed(CABIN, 2)
+    figures = house.told(GUS, f"/v1/recordings/{night.id}").json()["figures"]
+    vitals = {
+        "Heart rate": rounded(figures["heart_rate_bpm"], 0, "bpm"),
+        "Heart rate dip": rounded(figures["heart_rate_dip_percent"], 0, "%"),
+        "Breathing": rounded(figures["breathing_rate_per_min"], 1, "/min"),
+    }
+    tab = on_night(visit, night, GUS)
+    card = tab.page.get_by_role("region", name="Figures")
+    for title, value in vitals.items():
+        pair = card.locator(".figures > div").filter(
+            has=tab.page.get_by_text(title, exact=True)
+        )
+        expect(pair.locator("dd")).to_have_text(value)
+    meaning = card.get_by_text("below the median awake in bed")
+    expect(meaning).to_be_hidden()
+    card.get_by_text("What these mean").click()
+    expect(meaning).to_be_visible()
+    tab.go("Trends", "Trends")
+    for title, value in {
+        "Heart rate asleep": "Heart rate",
+        "Breathing asleep": "Breathing",
+    }.items():
+        trend = tab.page.get_by_role("region", name=title)
+        expect(trend.locator(".card-head .quiet")).to_have_text(vitals[value])
+    tab.page.goto(f"{tab.address}/#/compare/{night.id}/-")
+    tab.shows("Compare")
+    for title, value in vitals.items():
+        name = tab.page.get_by_role("rowheader", name=title, exact=True)
+        cells = tab.page.get_by_role("row").filter(has=name).get_by_role("cell")
+        assert cells.all_inner_texts() == [value, "\u2013", ""]
+
+
+def test_a_night_that_has_not_closed_says_so_and_shows_no_figure_of_heart_or_breath(
+    visit: Opener, house: Household
+) -> None:
+    tab = on_night(visit, house.nights(BED)[1])
+    expect(tab.main).to_contain_text("Not closed yet")
+    card = tab.page.get_by_role("region", name="Figures")
+    expect(card).not_to_contain_text("Heart rate")
 
 
 def test_two_nights_stand_below_each_other_on_one_axis(visit: Opener, house: Household) -> None:

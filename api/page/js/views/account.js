@@ -6,7 +6,7 @@ import { login, signOut } from "../session.js";
 /** @type {import("../main.js").View} */
 export function accountView({ element }) {
   fill(element, h("h1", {}, "Account"),
-    h("section.card", {},
+    h("section.card.account", {},
       h("p", {}, "Signed in as ", h("b", {}, login()), "."),
       h("p.quiet", {}, "The session lives in this tab alone, and ends with it."),
       h("p", {}, h("button", { async onclick() {
@@ -14,6 +14,7 @@ export function accountView({ element }) {
         location.hash = "#/";
         location.reload();
       } }, "Sign out"))),
-    h("p.quiet", {}, h("a", { href: "/docs" }, "The API of this platform"), ", for programs of your own."));
+    h("p.quiet.about", {}, h("a", { href: "/docs" }, "The API of this platform"), ", for programs of your own. ",
+      h("a", { href: "/licences" }, "Licences"), " of what others made of this page."));
   return "Account";
 }

@@ -2,9 +2,9 @@
 
 import * as api from "../api.js";
 import { fill, h } from "../dom.js";
-import { FIGURES } from "../figures.js";
+import { FIGURES, signed } from "../figures.js";
 import { nightCharts } from "../chart.js";
-import { evening, number } from "../format.js";
+import { evening } from "../format.js";
 import { sinceLightsOut } from "../night.js";
 import { noNights } from "./empty.js";
 import { nightName, nightSpan, wholeNight } from "./parts.js";
@@ -60,7 +60,7 @@ function choice(title, nights, chosen, onchoice) {
  */
 function table(first, second) {
   const rows = FIGURES.map(([name, told, title]) => {
-    const [a, b] = [first.figures[name], second.figures[name]];
+    const [a, b] = [first, second].map(({ figures }) => figures[name] ?? null);
     const change = a === null || b === null ? "" : signed(a - b, name);
     return h("tr", {}, h("th", { scope: "row" }, title), h("td", {}, told(a)), h("td", {}, told(b)), h("td.quiet", {}, change));
   });
@@ -68,14 +68,4 @@ function table(first, second) {
   return h("section.card.table-holder", { tabIndex: 0, "aria-label": "Figures of both nights" }, h("table", {}, h("caption.unseen", {}, "Figures of both nights"),
     h("thead", {}, h("tr", {}, ...head.map((title) => h(title ? "th" : "td", title ? { scope: "col" } : {}, title)))),
     h("tbody", {}, ...rows)));
-}
-
-/**
- * @param {number} value
- * @param {string} name
- */
-function signed(value, name) {
-  const unit = name.endsWith("_min") ? "min" : name.endsWith("percent") ? "points" : "";
-  const sign = Math.round(value) > 0 ? "+" : Math.round(value) < 0 ? "−" : "±";
-  return `${sign}${number(Math.abs(value), 0, unit)}`;
 }

@@ -3,12 +3,13 @@
 import * as api from "../api.js";
 import { fill, h } from "../dom.js";
 import { duration } from "../format.js";
-import { figureList, stageMinutes } from "../figures.js";
+import { figureList, meanings, stageMinutes } from "../figures.js";
 import { nightChart } from "../night-chart.js";
 import { stageBar } from "../stage-bar.js";
 import { nightName, nightSpan, wholeNight } from "./parts.js";
 
-const FIGURES = ["tib_min", "efficiency_percent", "sol_min", "waso_min", "awakenings", "rem_latency_min"];
+const SLEEP = ["tib_min", "efficiency_percent", "sol_min", "waso_min", "awakenings", "rem_latency_min"];
+const VITALS = ["heart_rate_bpm", "heart_rate_dip_percent", "breathing_rate_per_min"];
 
 /** @type {import("../main.js").View} */
 export async function nightView({ element, signal, args }) {
@@ -55,15 +56,18 @@ function heading(recording, { older, newer }) {
 /** @param {any} recording */
 export function summary(recording) {
   const { figures } = recording;
+  const isMeasured = VITALS.some((name) => (figures[name] ?? null) !== null);
+  const shown = isMeasured ? [SLEEP, VITALS] : [SLEEP];
   return h("section.card.summary", { "aria-label": "Figures" },
     h("div.hero", {}, h("p.hero-value", {}, duration(figures.tst_min)), h("p.quiet", {}, "asleep")),
     stageBar(stageMinutes(figures)),
-    figureList(figures, FIGURES));
+    ...shown.map((names) => figureList(figures, names)), meanings(["tst_min", ...shown.flat()]));
 }
 
 /** @param {any} recording */
 function about(recording) {
   const told = [
+    recording.state === "open" && "Not closed yet: it may go on, and heart and breathing are told once it has closed",
     recording.missing ? `${duration(recording.missing / 2)} are missing` : "Nothing is missing",
     recording.unstaged ? `${duration(recording.unstaged / 2)} have no stage` : "every epoch has a stage",
     recording.model && `staged by ${recording.model}${recording.staged_by === "night" ? ", with the whole night in sight" : ", live"}`,

@@ -2,6 +2,7 @@
 
 import * as api from "../api.js";
 import { fill, h } from "../dom.js";
+import { breathingRate, heartRate } from "../figures.js";
 import { NOTHING, duration, evening, number, wall } from "../format.js";
 import { spreadChart } from "../spread.js";
 import { noDevices } from "./empty.js";
@@ -18,7 +19,16 @@ const FIGURES = [
   ["rem_percent", "REM sleep", (value) => number(value, 0, "%"), 10],
   ["sol_min", "To fall asleep", duration, 30],
   ["waso_min", "Awake after that", duration, 30],
+  ["heart_rate_bpm", "Heart rate asleep", heartRate, 10],
+  ["heart_rate_dip_percent", "Heart rate dip", (value) => number(value, 0, "%"), 10],
+  ["breathing_rate_per_min", "Breathing asleep", breathingRate, 4],
 ];
+
+/**
+ * How the axis tells what has little room there.
+ * @type {Map<(value: number) => string, (value: number) => string>}
+ */
+const SHORT = new Map([[duration, short], [breathingRate, (value) => number(value, 1)]]);
 
 /** @type {import("../main.js").View} */
 export async function trendsView({ element }) {
@@ -54,12 +64,12 @@ function parts(report) {
     h("section.card", { "aria-label": "In short" }, h("dl.figures", {},
       fact("Nights", String(report.nights)), fact("Evenings without one", String(missing)),
       fact("Regularity", report.regularity === null ? NOTHING : `${number(report.regularity)} of 100`))),
-    h("div.trends", {}, ...FIGURES.map(([name, title, told, least]) => {
+    h("div.trends", {}, ...FIGURES.filter(([name]) => isKnown(weeks, name)).map(([name, title, told, least]) => {
       const spreads = weeks.map((/** @type {any} */ week) => week.figures[name] ?? null);
       const last = spreads.findLast((/** @type {any} */ each) => each !== null);
       return h("section.card", { "aria-label": title },
         h("div.card-head", {}, h("h2", {}, title), h("p.quiet", {}, last ? told(last.median) : NOTHING)),
-        spreadChart(spreads, names, { least, told: told === duration ? short : told, title: `${title}, week by week; the table below says the same` }));
+        spreadChart(spreads, names, { least, told: SHORT.get(told) ?? told, title: `${title}, week by week; the table below says the same` }));
     })),
     table(weeks, names),
   ];
@@ -72,6 +82,14 @@ function parts(report) {
 export function sinceFirst(weeks) {
   const first = weeks.findIndex((week) => week.nights > 0);
   return weeks.slice(Math.min(Math.max(first, 0), Math.max(0, weeks.length - 4)));
+}
+
+/**
+ * @param {any[]} weeks
+ * @param {string} name
+ */
+function isKnown(weeks, name) {
+  return weeks.some((week) => week.figures[name]);
 }
 
 /** @param {number} minutes */
