@@ -56,6 +56,7 @@ def main() -> None:
                 house.sleep(BED, evening, hours=HOURS, seed=seed)
             newest = house.staged(BED, *(EPOCHS for _ in EVENINGS))[0]
             _terminal(house, FOLDER / "terminal.svg")
+            _report(house, FOLDER / "report.svg")
             with launched() as browser:
                 _page(browser, house, str(newest.id))
     for path in sorted(FOLDER.iterdir()):
@@ -120,21 +121,33 @@ def _shoot(page: Page, name: str, *, whole: bool = False) -> None:
     page.screenshot(path=FOLDER / name, full_page=whole, animations="disabled")
 
 
+def _report(house: Household, path: Path) -> None:
+    """Keep what ``noctis night report`` makes of the last night."""
+    _noctis(house, "report", "--output", str(path))
+    path.chmod(0o644)  # nobody's night
+
+
 def _terminal(house: Household, path: Path) -> None:
     """Keep what ``noctis night show`` draws, with its colours."""
+    shown = _noctis(house, "show")
+    console = Console(record=True, width=COLUMNS, file=StringIO())
+    console.print(Text.from_ansi(shown.strip("\n")))
+    drawn = console.export_svg(title=f"noctis night show {BED}", theme=INK)
+    path.write_text(FONT.sub("", drawn))
+
+
+def _noctis(house: Household, verb: str, *arguments: str) -> str:
+    """Return what a command of the last night prints."""
     noctis = Path(sys.executable).with_name("noctis")
     var = ["--var", str(house.platform.var)]
     done = subprocess.run(  # noqa: S603 - our own program
-        [noctis, "night", "show", BED, *var],
+        [noctis, "night", verb, BED, *arguments, *var],
         capture_output=True,
         text=True,
         check=True,
         env={"FORCE_COLOR": "1", "COLUMNS": str(COLUMNS), "TERM": "xterm-256color"},
     )
-    console = Console(record=True, width=COLUMNS, file=StringIO())
-    console.print(Text.from_ansi(done.stdout.strip("\n")))
-    drawn = console.export_svg(title=f"noctis night show {BED}", theme=INK)
-    path.write_text(FONT.sub("", drawn))
+    return done.stdout
 
 
 if __name__ == "__main__":

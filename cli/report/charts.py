@@ -24,6 +24,7 @@ _STAGES_PX: Final = 190
 _TITLE_PX: Final = 32
 _BAR: Final = 0.23
 """Half of a stage's height, of its lane."""
+_EDGE_PX: Final = 0.4
 _TRACES: Final = (
     ("heart", "Heart rate, bpm", 112, (50, 75)),
     ("breath", "Breathing, per minute", 92, (10, 20)),
@@ -89,13 +90,15 @@ def _joints(found: list[Run]) -> Path:
 
 
 def _fill(axes: Axes, path: Path, colour: str, name: str) -> None:
+    """Draw boxes, or the joints, whose edge keeps half a minute visible."""
     is_line = name == "joints"
     axes.add_patch(
         PathPatch(
             path,
             facecolor="none" if is_line else COLOURS[colour],
-            edgecolor=COLOURS[colour] if is_line else "none",
-            linewidth=1 if is_line else 0,
+            edgecolor=COLOURS[colour],
+            linewidth=1 if is_line else _EDGE_PX,
+            joinstyle="miter",
             gid=f"stage-{name}",
         )
     )
@@ -108,7 +111,7 @@ def _trace(axes: Axes, name: str, trace: Trace, least: tuple[float, float]) -> N
     low = min(least[0], np.floor(known.min())) if len(known) else least[0]
     high = max(least[1], np.ceil(known.max())) if len(known) else least[1]
     axes.set_ylim(low, high)
-    axes.locator_params(axis="y", nbins=3, integer=True)
+    axes.locator_params(axis="y", nbins=4, integer=True)
     axes.grid(axis="y", color=COLOURS["grid"], linewidth=1)
     axes.set_axisbelow(True)
     colour = COLOURS[name]
