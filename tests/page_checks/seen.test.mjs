@@ -77,11 +77,12 @@ test("a night that has not closed is told as being recorded while it grows, then
 });
 
 test("a difference has a sign and the unit of its figure, and ± where it rounds to nothing", () => {
-  assert.equal(signed(72.4, "tst_min"), "+1 h 12 min");
+  assert.equal(signed(72.4, "tst_min"), "+72 min");
   assert.equal(signed(-3, "heart_rate_bpm"), "−3 bpm");
   assert.equal(signed(-0.26, "breathing_rate_per_min"), "−0.3 /min");
   assert.equal(signed(0.04, "breathing_rate_per_min"), "±0.0 /min");
   assert.equal(signed(-0.2, "sol_min"), "±0 min");
   assert.equal(signed(2, "heart_rate_dip_percent"), "+2 points");
+  assert.equal(signed(-1.2, "efficiency_percent"), "−1 point");
   assert.equal(signed(-0.4, "awakenings"), "±0");
 });

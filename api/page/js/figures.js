@@ -66,7 +66,7 @@ export function stageMinutes(figures) {
 /**
  * @param {number} value a difference
  * @param {string} name of the figure
- * @returns {string} such as `+1 h 12 min`; ± where it rounds to nothing
+ * @returns {string} such as `+72 min`; ± where it rounds to nothing
  */
 export function signed(value, name) {
   const told = differences(name);
@@ -79,6 +79,7 @@ export function signed(value, name) {
  * @returns {(value: number) => string} how a difference of this figure is told
  */
 function differences(name) {
-  if (name.endsWith("_percent")) return (value) => number(value, 0, "points");
+  if (name.endsWith("_percent")) return (value) => number(value, 0, number(value) === "1" ? "point" : "points");
+  if (name.endsWith("_min") && !name.endsWith("_per_min")) return (value) => number(value, 0, "min");
   return FIGURES.find(([each]) => each === name)?.[1] ?? number;
 }

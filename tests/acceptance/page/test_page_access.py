@@ -96,6 +96,13 @@ def test_every_place_can_be_reached_however_narrow_the_screen_is(visit: Opener) 
         assert tab.page.evaluate(CUT_OFF) == [], width
 
 
+def test_a_phone_shows_the_difference_of_two_nights_beside_them(visit: Opener) -> None:
+    tab = visit(viewport=PHONE).enter(ANN, "#/compare", "Compare")
+    table = tab.page.get_by_role("region", name="Figures of both nights")
+    expect(table.get_by_role("columnheader", name="Difference")).to_be_visible()
+    assert table.evaluate("(it) => it.scrollWidth - it.clientWidth") <= 0
+
+
 @pytest.mark.parametrize(("wish", "moves"), [("reduce", False), ("no-preference", True)])
 def test_nothing_moves_for_whoever_wants_it_still(
     visit: Opener, wish: str, *, moves: bool

@@ -65,7 +65,7 @@ function table(first, second) {
     return h("tr", {}, h("th", { scope: "row" }, title), h("td", {}, told(a)), h("td", {}, told(b)), h("td.quiet", {}, change));
   });
   const head = ["", evening(first.evening, "short"), evening(second.evening, "short"), "Difference"];
-  return h("section.card.table-holder", { tabIndex: 0, "aria-label": "Figures of both nights" }, h("table", {}, h("caption.unseen", {}, "Figures of both nights"),
+  return h("section.card.table-holder.both", { tabIndex: 0, "aria-label": "Figures of both nights" }, h("table", {}, h("caption.unseen", {}, "Figures of both nights"),
     h("thead", {}, h("tr", {}, ...head.map((title) => h(title ? "th" : "td", title ? { scope: "col" } : {}, title)))),
     h("tbody", {}, ...rows)));
 }
