@@ -21,6 +21,11 @@ DEFAULT_FOLDER: Final = Path(__file__).parent / "default"
 _RETRAIN: Final = "train the model with this version of Noctis: noctis model train"
 _PROBABILITY_TOLERANCE: Final = 1e-4
 
+AT_ONCE: Final = 32
+"""Sessions in one run of a graph: what it needs for them stays in the processor's cache. The
+runtime does not give back what it needed once.
+"""
+
 
 class Model:
     """One version of a stager; safe to call from several threads."""
@@ -63,7 +68,9 @@ class Model:
         ``sessions``: n of them from ``Context.session``; the last epoch of each is staged.
         ``trails``: what was made of them before; it spares time and changes nothing.
         """
-        return self.judge(Batch(sessions, trails))
+        slices = (sessions[at : at + AT_ONCE] for at in range(0, len(sessions), AT_ONCE))
+        made = [self.judge(Batch(part, trails)) for part in slices]
+        return np.concatenate(made or [np.empty((0, len(LABELS)), np.float32)])
 
     def judge(self, batch: Batch) -> NDArray[np.float32]:
         """Return the probabilities, as ``predict`` does, of sessions read before."""

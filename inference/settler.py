@@ -17,6 +17,7 @@ import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import anyio.to_thread
@@ -39,9 +40,7 @@ from noctis.storage.predictions import Origin, Prediction, Stretch
 __all__ = ["Settler"]
 
 TICK_S: Final = 0.2
-# Epochs a turn, of hints and of what waits: under half a second of work, so that no hint waits
-# longer, and bounded memory, since a model takes all epochs of a turn at once.
-PORTION: Final = 256
+PORTION: Final = 256  # epochs a turn, under half a second of work: hints wait no longer
 HINTS: Final = 32
 JOBS: Final = 16  # at most: fewer while the database does not answer so many in time
 CONTEXTS: Final = 4096
@@ -129,7 +128,7 @@ class Settler:
         jobs = self._agenda.portion(epochs=PORTION, jobs=self._jobs)
         if jobs:
             try:
-                await self._settle(jobs)
+                await self._settle(jobs, history=True)
             except BaseException:
                 self._agenda.put_back(jobs)
                 raise
@@ -148,7 +147,7 @@ class Settler:
             for hint, key in zip(hints, known, strict=True)
             if key is not None
         ]
-        lasts = await self._settle([job for _, job in paired])
+        lasts = await self._settle([job for _, job in paired], history=False)
         found = {id(hint): last for (hint, _), last in zip(paired, lasts, strict=True)}
         for hint in hints:
             last = found.get(id(hint), -1)
@@ -197,10 +196,14 @@ class Settler:
         pause = LOOK_S if not epochs else LOOK_AGAIN_S if epochs < MANY else NOTES_S
         self._look_at = time.monotonic() + pause
 
-    async def _settle(self, jobs: Sequence[Job]) -> list[int]:
-        """Settle jobs; return for each the last sequence number that is stored, -1: none."""
+    async def _settle(self, jobs: Sequence[Job], *, history: bool) -> list[int]:
+        """Settle jobs; return for each the last sequence number that is stored, -1: none.
+
+        ``history``: nobody waits for them, and a stream of them is gone through at speed.
+        """
         loaded, names = await self._database.call(lambda it: self._load(it, jobs))
-        said = await anyio.to_thread.run_sync(self._judge, loaded, names)
+        judge = partial(self._judge, loaded, names, history=history)
+        said = await anyio.to_thread.run_sync(judge)
         if said:
             keyed = [(await self._model_key(it.model), it) for it in said]
             await self._database.call(lambda connection: _store(connection, keyed))
@@ -224,17 +227,19 @@ class Settler:
         ]
         return loaded, self._names
 
-    def _judge(self, loaded: Sequence[Loaded], names: Mapping[int, DeviceId]) -> list[_Said]:
+    def _judge(
+        self, loaded: Sequence[Loaded], names: Mapping[int, DeviceId], *, history: bool
+    ) -> list[_Said]:
         """Return what versions say of all jobs' epochs, each by one call of the model."""
         questions = [question for each in loaded for question in ask(each)]
         whose = [names[question.device_id] for question in questions]
         sessions = [question.session for question in questions]
         served = defaultdict[Model, list[Prediction]](list)
-        verdicts = self._trials.judge(whose, sessions)
+        verdicts = self._trials.judge(whose, sessions, history=history)
         for question, verdict in zip(questions, verdicts, strict=True):
             served[verdict.model].append(row(question, verdict.judged))
         said = [_Said(model, Origin.SERVED, rows) for model, rows in served.items()]
-        for model, seen in self._trials.watch(whose, sessions):
+        for model, seen in self._trials.watch(whose, sessions, history=history):
             rows = [row(questions[at], judged) for at, judged in seen.items()]
             said.append(_Said(model, Origin.SHADOW, rows))
         return said

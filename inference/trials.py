@@ -26,6 +26,9 @@ __all__ = ["Trial", "Trials", "Verdict"]
 
 Sessions = Sequence[NDArray[np.int16] | None]
 
+PASSING: Final = 64
+"""Sessions kept of history that is settled: of it some streams are gone through at a time."""
+
 _log: Final = structlog.get_logger(__name__)
 _running = Gauge("noctis_experiments", "Experiments that this worker runs.")
 _refused = Counter(
@@ -55,6 +58,7 @@ class Trials:
     def __init__(self, champion: Serving) -> None:
         self._champion = champion
         self._trails = Trails()
+        self._passing = Trails(PASSING)
         self._trials: tuple[Trial, ...] = ()
         self._changing = threading.Lock()
         self.failed: dict[int, str] = {}
@@ -75,31 +79,37 @@ class Trials:
         """Return the experiment whose version serves a device; None: the champion does."""
         return next((it for it in self._trials if it.experiment.picks(device)), None)
 
-    def judge(self, devices: Sequence[DeviceId], sessions: Sessions) -> list[Verdict]:
-        """Return what is served of each device's session, by one call for each version."""
-        champion = self.champion
+    def judge(
+        self, devices: Sequence[DeviceId], sessions: Sessions, *, history: bool = False
+    ) -> list[Verdict]:
+        """Return what is served of each device's session, by one call for each version.
+
+        ``history``: of sessions that were over long ago, whose tracks are not kept for long.
+        """
+        champion, trails = self.champion, self._passing if history else self._trails
         parts: defaultdict[Trial | None, list[int]] = defaultdict(list)
         for at, device in enumerate(devices):
             parts[self.picked(device)].append(at)
         verdicts: dict[int, Verdict] = {}
         for trial, places in parts.items():
-            model, made = self._ask(champion, trial, [sessions[at] for at in places])
+            asked = [sessions[at] for at in places]
+            model, made = self._ask(champion, trial, asked, trails)
             verdicts.update(
                 (at, Verdict(model, judged)) for at, judged in zip(places, made, strict=True)
             )
         return [verdicts[at] for at in range(len(sessions))]
 
     def watch(
-        self, devices: Sequence[DeviceId], sessions: Sessions
+        self, devices: Sequence[DeviceId], sessions: Sessions, *, history: bool = False
     ) -> list[tuple[Model, dict[int, Judged]]]:
         """Return what each shadow says, by the places of the sessions that it watches."""
-        seen = []
+        seen, trails = [], self._passing if history else self._trails
         for trial in self._trials:
             if trial.experiment.kind != "shadow":
                 continue
             places = [n for n, device in enumerate(devices) if trial.experiment.covers(device)]
             try:
-                made = judge(trial.model, [sessions[at] for at in places], self._trails)
+                made = judge(trial.model, [sessions[at] for at in places], trails)
             except Exception as error:  # noqa: BLE001 - nothing of it may reach the champion
                 self._put_aside(trial, error)
             else:
@@ -107,14 +117,14 @@ class Trials:
         return seen
 
     def _ask(
-        self, champion: Model, trial: Trial | None, sessions: Sessions
+        self, champion: Model, trial: Trial | None, sessions: Sessions, trails: Trails
     ) -> tuple[Model, list[Judged]]:
         if trial is not None:
             try:
-                return trial.model, judge(trial.model, sessions, self._trails)
+                return trial.model, judge(trial.model, sessions, trails)
             except Exception as error:  # noqa: BLE001 - the champion takes over
                 self._put_aside(trial, error)
-        return champion, judge(champion, sessions, self._trails)
+        return champion, judge(champion, sessions, trails)
 
     def _put_aside(self, trial: Trial, error: Exception) -> None:
         with self._changing:

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from inference.architectures import signature
 from inference.context import FEATURE_NAMES, night_sessions
-from inference.model import DEFAULT_FOLDER, Model
+from inference.graph import Graph
+from inference.model import AT_ONCE, DEFAULT_FOLDER, Model
 from noctis.errors import ModelError
 from noctis.features import COUNT, NAMES, dequantise, quantise
 from noctis.stages import LABELS
@@ -41,6 +43,24 @@ def test_probabilities_are_probabilities() -> None:
     assert probabilities.shape == (len(sessions), len(LABELS))
     assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     assert (probabilities > 0).all()
+
+
+def test_a_graph_is_run_for_some_sessions_at_a_time_however_many_are_asked_about(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes = []
+
+    def run(graph: Graph, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        sizes.append(len(rows))
+        return asked(graph, rows)
+
+    asked = Graph.__call__
+    model = Model.load(DEFAULT_FOLDER)
+    sessions = night_sessions(np.zeros((2 * AT_ONCE + 1, COUNT + 1), np.int16))
+    monkeypatch.setattr(Graph, "__call__", run)
+    assert model.predict(sessions).shape == (2 * AT_ONCE + 1, len(LABELS))
+    assert set(sizes) == {AT_ONCE, 1}
+    assert model.predict([]).shape == (0, len(LABELS))
 
 
 def test_one_row_gets_what_a_batch_gets() -> None:

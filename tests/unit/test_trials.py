@@ -9,10 +9,12 @@ import pytest
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from inference.context import Rows
 from inference.model import DEFAULT_FOLDER, Model
+from inference.scaling import Scaling
 from inference.serving import Serving
 from inference.trails import Trails
-from inference.trials import Trial, Trials
+from inference.trials import PASSING, Trial, Trials
 from noctis.features import COUNT
 from noctis.identity import DeviceId
 from noctis.storage.experiments import Experiment, Kind
@@ -113,3 +115,25 @@ def test_a_shadow_that_fails_stops_nobody_else(trials: Trials) -> None:
 def test_a_shadow_serves_nobody(trials: Trials) -> None:
     trials.assign([Trial(experiment("shadow", share=0.0), Model.load(DEFAULT_FOLDER))])
     assert set(ask(trials)) == {trials.champion}
+
+
+def test_history_is_staged_like_what_is_live_but_little_is_kept_of_it(
+    trials: Trials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: dict[int, int] = {}
+    read = Trails.read
+
+    def seen(
+        trails: Trails, session: Rows, scaling: Scaling | None, window: NDArray[np.float32]
+    ) -> None:
+        read(trails, session, scaling, window)
+        kept[id(trails)] = len(trails)
+
+    monkeypatch.setattr(Trails, "read", seen)
+    sessions = [np.full((20, COUNT), code, np.int16) for code in range(PASSING + 30)]
+    shown = trials.judge(DEVICES[: len(sessions)], sessions)
+    assert set(kept.values()) == {len(sessions)}
+    kept.clear()
+    settled = trials.judge(DEVICES[: len(sessions)], sessions, history=True)
+    assert set(kept.values()) == {PASSING}
+    assert [it.judged for it in settled] == [it.judged for it in shown]
