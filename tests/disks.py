@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 FILLER = "filler"
-CHUNK = 1 << 16
+TRIES = 20
 
 
 @contextmanager
@@ -44,11 +44,17 @@ needs_small_disk = pytest.mark.skipif(
 
 
 def fill(folder: Path, *, leave: int = 0) -> Path:
-    """Fill the disk of ``folder`` but for ``leave`` bytes; return the file that does."""
+    """Fill the small disk of ``folder`` but for ``leave`` bytes; return the file that does.
+
+    Space is taken, not written: whoever takes some meanwhile makes it fail, and then less is.
+    """
     filler = folder / FILLER
-    state = os.statvfs(folder)
-    size = max(0, state.f_bavail * state.f_frsize - leave)
-    with suppress(OSError), filler.open("wb", buffering=0) as file:
-        for _ in range(0, size, CHUNK):
-            file.write(bytes(CHUNK))
+    with filler.open("wb") as file:
+        for _ in range(TRIES):
+            state, size = os.statvfs(folder), os.fstat(file.fileno()).st_size
+            free = state.f_bavail * state.f_frsize - leave
+            if free <= 0:
+                break
+            with suppress(OSError):
+                os.posix_fallocate(file.fileno(), 0, size + free)
     return filler

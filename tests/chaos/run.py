@@ -266,6 +266,8 @@ def _check(site: Site, outcome: Outcome) -> None:
     found.extend(check_answers(owners, (it.key for it in everything), told))
     found.extend(check_wire({it.key: it for it in everything}, heard(site.folder / "wire")))
     assert outcome.progress is not None
-    for name, mebibytes in outcome.progress.most_mib.items():
+    most = outcome.progress.most_mib
+    tell(f"most memory: {', '.join(f'{name} {most[name]:.0f} MiB' for name in most)}")
+    for name, mebibytes in most.items():
         if mebibytes > MEMORY_MIB:
             found.add("memory", f"{name} held {mebibytes:.0f} MiB")

@@ -50,7 +50,12 @@ WIRE: Final = "svc-ingestor-9"
 DATABASE_S: Final = 2.0
 READY_S: Final = 300.0
 SETTINGS: Final = {"min_wal_size": "32MB", "max_wal_size": "64MB"}
-DISKS_MIB: Final = {"log": 160, "database": 512, "broker": 48, "device": 1024}
+DISKS_MIB: Final = {"log": 160, "database": 512, "broker": 48}
+DEVICE_MIB: Final = 12
+"""A device's chip of 8 MiB, its settings and its log of a long night."""
+
+LINES_A_MIB: Final = 4096
+"""Epochs that a device's log tells in a mebibyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +143,9 @@ class Site:
         return found
 
     def _make_disks(self, ends: ExitStack) -> None:
-        for name, mebibytes in DISKS_MIB.items():
+        asked = self.asked
+        devices = DEVICE_MIB * (asked.tenants * asked.devices + 1) + asked.attic // LINES_A_MIB
+        for name, mebibytes in {**DISKS_MIB, "device": devices}.items():
             if can_mount():
                 ends.enter_context(small_disk(self.disk(name), mebibytes))
             else:
