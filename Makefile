@@ -31,8 +31,8 @@ test: setup ## set everything up and run all tests, C++ and Python
 lock: $(VENV)/.installed ## renew both requirements*.lock from pyproject.toml; the image has the fewer
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --quiet --group dev --universal \
-	  --extra embedded --extra parquet --extra report --extra serve --extra train \
-	  --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	  --extra embedded --extra frames --extra parquet --extra report --extra serve \
+	  --extra train --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --quiet --group image --universal \
 	  --extra parquet --extra serve --extra train --constraints requirements.lock \
 	  --generate-hashes --no-emit-index-url --no-header -o requirements-image.lock

@@ -15,6 +15,7 @@ from cli.errors import FacadeError, SignInError, UnreachableError
 from cli.facade_errors import error_of
 from cli.output import progress
 from cli.profiles import Profile
+from noctis.client.tokens import credentials
 from noctis.errors import ConfigurationError
 
 __all__ = ["Document", "Facade", "sign_in"]
@@ -189,7 +190,7 @@ def sign_in(profile: Profile, password: str) -> Profile:
     form = (
         {"grant_type": "password", "username": profile.login, "password": password}
         if profile.kind == "user"
-        else _credentials(profile.login, password)
+        else credentials(profile.login, password)
     )
     with _client(profile.url, profile.ca, seconds=ANSWER_S) as http:
         made = _granted(http, profile, form)
@@ -208,12 +209,8 @@ def _client(url: str, ca: str, *, seconds: float) -> httpx.Client:
 
 def _renewal(profile: Profile) -> dict[str, str]:
     if profile.kind == "app":
-        return _credentials(profile.login, profile.secret)
+        return credentials(profile.login, profile.secret)
     return {"grant_type": "refresh_token", "refresh_token": profile.refresh_token}
-
-
-def _credentials(name: str, secret: str) -> dict[str, str]:
-    return {"grant_type": "client_credentials", "client_id": name, "client_secret": secret}
 
 
 def _granted(http: httpx.Client, profile: Profile, form: Mapping[str, str]) -> Profile:

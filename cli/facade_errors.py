@@ -1,12 +1,13 @@
 """What a facade refuses, in the words that commands have for it."""
 
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 import httpx
 
 from cli.errors import FacadeError, SignInError, UnreachableError
 from cli.profiles import Profile
+from noctis.client.errors import AWAY, problem_in
 from noctis.errors import NoctisError
 
 __all__ = ["error_of"]
@@ -21,17 +22,12 @@ _HINTS: Final[dict[int, str]] = {
     HTTPStatus.SERVICE_UNAVAILABLE: "try again later",
     HTTPStatus.GATEWAY_TIMEOUT: "try again, or ask for less",
 }
-_AWAY: Final = (
-    HTTPStatus.BAD_GATEWAY,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    HTTPStatus.GATEWAY_TIMEOUT,
-)
 
 
 def error_of(response: httpx.Response, profile: Profile) -> NoctisError:
     """Return the error that a response stands for."""
     status = response.status_code
-    told = _problem(response)
+    told = problem_in(response)
     detail = told.get("detail") or told.get("title") or HTTPStatus(status).phrase.lower()
     if status == HTTPStatus.UNAUTHORIZED:
         message = f"the session of {profile.login} at {profile.url} has ended"
@@ -41,14 +37,6 @@ def error_of(response: httpx.Response, profile: Profile) -> NoctisError:
         return SignInError(message, hint="have an admin give another role")
     for wrong in told.get("errors") or ():
         detail += f"; {wrong.get('pointer', '?')}: {wrong.get('detail', '?')}"
-    if status in _AWAY:
+    if status in AWAY:
         return UnreachableError(f"{profile.url}: {detail}", hint=_HINTS[status])
     return FacadeError(status, detail, hint=_HINTS.get(status, ""))
-
-
-def _problem(response: httpx.Response) -> dict[str, Any]:
-    try:
-        told = response.json()
-    except ValueError:
-        return {}
-    return told if isinstance(told, dict) else {}

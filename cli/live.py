@@ -4,16 +4,16 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from socket import SHUT_RDWR
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import httpx
 
 from cli.facade import Facade
 from cli.nouns.documents import Document, plain
+from noctis.client.events import Events
 from noctis.errors import NoctisError
 from noctis.identity import DeviceId
 from noctis.pauses import jittered
@@ -94,10 +94,12 @@ class LiveStages:
         with self._facade.streamed(PATH, params=query, headers=headers) as answer:
             self._answer = answer
             self._up.set()
-            for event in _events(answer.iter_lines()):
-                if event.get("event") == "stage":
-                    self._last = event.get("id", self._last)
-                    self._told.put(plain(json.loads(event["data"])))
+            events = Events()
+            for line in answer.iter_lines():
+                event = events.take(line)
+                if event is not None and event.name == "stage":
+                    self._last = event.id or self._last
+                    self._told.put(plain(json.loads(event.data)))
                 if self._stopping.is_set():
                     return
 
@@ -107,15 +109,3 @@ class LiveStages:
             with suppress(OSError, KeyError):
                 stream = self._answer.extensions["network_stream"]
                 stream.get_extra_info("socket").shutdown(SHUT_RDWR)
-
-
-def _events(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Yield the server-sent events of a stream: names and values, of one line of data each."""
-    event: dict[str, Any] = {}
-    for line in lines:
-        name, _, value = line.partition(":")
-        if name:
-            event[name] = value.removeprefix(" ")
-        elif event and not line:
-            yield event
-            event = {}

@@ -30,9 +30,9 @@ class Facade:
     """The facade and a client of it."""
 
     def __init__(
-        self, broker_port: int, database_url: str, folder: Path, *command: str
+        self, broker_port: int, database_url: str, folder: Path, *command: str, port: int = 0
     ) -> None:
-        self.port = free_port()
+        self.port = port or free_port()
         self.database_url = database_url
         environment = {
             **os.environ,
