@@ -91,7 +91,6 @@ class Sheet:
             ha=align,
             va="baseline",
             weight=weight,
-            parse_math=False,
         )
 
     def box(self, left: float, top: float, width: float, height: float, colour: str) -> None:

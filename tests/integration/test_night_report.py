@@ -94,6 +94,7 @@ def test_a_report_shows_what_was_measured_until_the_end_of_a_long_night(
     measured = [it for it in rows if it.count("–</td>") < 3]  # noqa: RUF001 - nothing
     assert len(rows) == EPOCHS / 50
     assert len(measured) == len(rows)
+    assert not [it for it in rows if it.endswith("–</td>")]  # noqa: RUF001 - of movement
 
 
 def test_a_report_is_named_after_its_night_and_goes_through_a_pipe_as_well(

@@ -2,12 +2,13 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
+from zoneinfo import ZoneInfo
 
 import matplotlib as mpl
 import numpy as np
@@ -18,7 +19,7 @@ from typing_extensions import override
 from cli.report.look import COLOURS
 from cli.report.night import WholeNight, runs
 from cli.report.render import night_report
-from cli.report.words import NOTHING
+from cli.report.words import NOTHING, full_hours
 from noctis.stages import LABELS as STAGES
 from tests.reported import START, SVG, groups, night, texts
 
@@ -88,10 +89,16 @@ def test_hours_are_those_of_the_clock_beside_the_bed_and_one_hour_apart(
     start: datetime, hours: list[str]
 ) -> None:
     root = drawn(night(start))
-    marks = [it for it in texts(root) if re.fullmatch(r"\d\d:00", it[0])]
+    marks = [it for it in texts(root) if re.fullmatch(r"\d\d:\d\d", it[0])]
     assert [it for it, _ in marks][:4] == hours
     steps = {round(b - a, 1) for (_, a), (_, b) in pairwise(marks)}
     assert len(steps) == 1
+
+
+def test_hours_are_full_where_the_bed_stands_whatever_they_are_elsewhere() -> None:
+    begin = datetime(2026, 3, 1, 16, 40, tzinfo=UTC)
+    found = full_hours(begin, begin + timedelta(hours=5), ZoneInfo("Asia/Kolkata"), 2)
+    assert [f"{it:%H:%M}" for it in found] == ["18:30", "20:30"]
 
 
 def test_the_figures_beside_it_are_the_nights_and_named_as_on_the_page() -> None:
@@ -165,6 +172,7 @@ def test_a_page_refers_to_nothing_but_itself_and_runs_nothing() -> None:
         }
         assert not [it for it in attributes if it.startswith("on")]
     assert "@import" not in text
+    assert "<metadata" not in text
     assert set(re.findall(r"url\((.)", text)) == {"#"}
     [policy] = [it["content"] for tag, it in seen.tags if it.get("http-equiv")]
     assert "default-src 'none'; style-src 'sha256-" in str(policy)
