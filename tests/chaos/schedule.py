@@ -70,11 +70,12 @@ class Fault:
     @override
     def __str__(self) -> str:
         """Return the fault in words."""
+        end = "all others" if self.target == self.link else f"the {self.link}"
         more = {
-            "cut": f" from the {self.link}",
-            "one-way": f" from the {self.link}, {self.way}",
-            "delay": f" of {self.delay_s:.2f} s to the {self.link}",
-            "reset": f" of links to the {self.link}",
+            "cut": f" from {end}",
+            "one-way": f" from {end}, {self.way}",
+            "delay": f" of {self.delay_s:.2f} s to {end}",
+            "reset": f" of links to {end}",
             "clock": f" {self.shift_s:+d} s",
         }.get(self.kind, "")
         whose = f"{self.target} {self.number}" if self.target == "device" else self.target

@@ -2,7 +2,16 @@
 
 from collections import Counter
 
-from tests.chaos.schedule import EVERYONE, KINDS, MOMENTARY, TARGETS, as_text, draw, from_text
+from tests.chaos.schedule import (
+    EVERYONE,
+    KINDS,
+    MOMENTARY,
+    TARGETS,
+    Fault,
+    as_text,
+    draw,
+    from_text,
+)
 
 
 def test_a_seed_gives_the_same_schedule_again_and_another_one_another() -> None:
@@ -58,3 +67,11 @@ def test_only_kinds_that_can_be_brought_about_are_drawn() -> None:
     ]
     assert {fault.kind for fault in drawn} == {"kill", "freeze"}
     assert {fault.target for fault in drawn} == set(EVERYONE)
+
+
+def test_a_fault_is_told_in_words() -> None:
+    assert str(Fault("kill", "device", 2.0, number=3)) == "kill device 3, 2.0 s"
+    assert str(Fault("cut", "worker", 1.5)) == "cut worker from the broker, 1.5 s"
+    assert str(Fault("cut", "broker", 1.5)) == "cut broker from all others, 1.5 s"
+    reset = Fault("reset", "database", 0.1, link="database")
+    assert str(reset) == "reset database of links to all others"
