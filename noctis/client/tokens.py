@@ -11,13 +11,14 @@ import anyio
 import httpx
 from typing_extensions import override
 
-from noctis.client.errors import ProblemError, SignInError, error_of, problem_in
+from noctis.client.errors import SignInError, problem_in
 
 __all__ = ["Account", "Tokens", "credentials"]
 
 PATH: Final = "/v1/auth/token"
 TOKEN_S: Final = 15.0
 EARLY_S: Final = 15.0
+_REFUSED: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED)
 
 Steps = Generator[httpx.Request, httpx.Response, None]
 AsyncSteps = AsyncGenerator[httpx.Request, httpx.Response]
@@ -59,7 +60,8 @@ class Tokens(httpx.Auth):
             while (asked := self._due()) is not None:
                 answer = yield asked
                 answer.read()
-                self._take(answer)
+                if not self._take(answer):
+                    return
         used = self._sign(request)
         answer = yield request
         if answer.status_code == HTTPStatus.UNAUTHORIZED:
@@ -68,7 +70,8 @@ class Tokens(httpx.Auth):
                 while (asked := self._due()) is not None:
                     answer = yield asked
                     answer.read()
-                    self._take(answer)
+                    if not self._take(answer):
+                        return
             self._sign(request)
             yield request
 
@@ -78,7 +81,8 @@ class Tokens(httpx.Auth):
             while (asked := self._due()) is not None:
                 answer = yield asked
                 await answer.aread()
-                self._take(answer)
+                if not self._take(answer):
+                    return
         used = self._sign(request)
         answer = yield request
         if answer.status_code == HTTPStatus.UNAUTHORIZED:
@@ -87,7 +91,8 @@ class Tokens(httpx.Auth):
                 while (asked := self._due()) is not None:
                     answer = yield asked
                     await answer.aread()
-                    self._take(answer)
+                    if not self._take(answer):
+                        return
             self._sign(request)
             yield request
 
@@ -117,19 +122,22 @@ class Tokens(httpx.Auth):
             return credentials(who.login, who.password)
         return {"grant_type": "password", "username": who.login, "password": who.password}
 
-    def _take(self, answer: httpx.Response) -> None:
-        """Take what was granted; a refresh token that is refused gives way to the password."""
+    def _take(self, answer: httpx.Response) -> bool:
+        """Take what was granted; a refresh token that is refused gives way to the password.
+
+        Returns False where nothing was decided: the answer is then that of the request itself.
+        """
         told = problem_in(answer)
-        if answer.is_success and "access_token" in told:
+        if "access_token" in told:
             lasts_s = float(told["expires_in"])
             self._access, self._refresh = told["access_token"], told.get("refresh_token", "")
             self._ends_at = time.monotonic() + max(lasts_s - EARLY_S, lasts_s / 2, 1.0)
-            return
+            return True
+        if not answer.is_success and answer.status_code not in _REFUSED:
+            return False
         was_refresh, self._refresh = self._refresh, ""
-        error = error_of(answer)
-        if answer.status_code not in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED}:
-            self._refresh = was_refresh
-            raise error
         if not was_refresh:
-            message = f"{self._url.host} does not let {self._account.login} in: {error.message}"
-            raise SignInError(message) from (error if isinstance(error, ProblemError) else None)
+            why = told.get("error_description") or f"it answers {answer.status_code}"
+            message = f"{self._url.host} does not let {self._account.login} in: {why}"
+            raise SignInError(message)
+        return True

@@ -5,13 +5,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noctis.client import ClientError, InvalidError, ProblemError, UnavailableError
+from noctis.client import (
+    ClientError,
+    InvalidError,
+    ProblemError,
+    UnavailableError,
+    questions,
+)
 from noctis.client.alerts import alerts_in
 from noctis.client.devices import devices_in
 from noctis.client.epochs import EPOCH, epochs_in
@@ -19,6 +26,7 @@ from noctis.client.errors import error_of
 from noctis.client.events import Event, Events
 from noctis.client.live import REMEMBERED, Feed
 from noctis.client.nights import nights_frame, nights_in
+from noctis.client.tokens import Account, Tokens
 from noctis.client.trends import trends_in
 from noctis.client.tries import Tries
 from noctis.errors import ConfigurationError
@@ -80,7 +88,7 @@ def test_half_an_event_before_a_break_is_no_event() -> None:
     feed = Feed(None, None)
     assert heard(feed, stage(1)[:-1]) == []
     feed.headers()
-    assert heard(feed, ["", *stage(1)]) == [1]
+    assert heard(feed, ["", *stage(2)]) == [2]
 
 
 def test_a_stage_that_cannot_be_read_says_so() -> None:
@@ -153,6 +161,46 @@ def test_what_another_try_would_not_change_is_not_tried_again() -> None:
     for status in (400, 403, 404, 409, 422, 500):
         with pytest.raises(ProblemError):
             Tries("http://noctis", within_s=60).pause(answer(status))
+
+
+def test_a_facade_that_gives_no_token_for_now_is_asked_again() -> None:
+    request = httpx.Request("GET", "http://noctis/v1/devices")
+    tokens = Tokens("http://noctis", Account("app", "lamp@home", "secret"))
+    busy = answer(503, {"detail": "the database is away"})
+
+    async def asked() -> None:
+        flow = tokens.async_auth_flow(request)
+        assert str((await anext(flow)).url) == "http://noctis/v1/auth/token"
+        with pytest.raises(StopAsyncIteration):
+            await flow.asend(busy)
+
+    flow = tokens.sync_auth_flow(request)
+    assert str(next(flow).url) == "http://noctis/v1/auth/token"
+    with pytest.raises(StopIteration):
+        flow.send(busy)
+    anyio.run(asked)
+    flow = tokens.sync_auth_flow(request)
+    next(flow)
+    assert flow.send(answer(200, {"access_token": "good", "expires_in": 900})) is request
+    assert request.headers["Authorization"] == "Bearer good"
+
+
+def test_a_password_is_in_no_text() -> None:
+    assert "secret" not in repr(Account("app", "lamp@home", "secret"))
+
+
+def test_a_night_that_changes_between_two_answers_is_read_again() -> None:
+    told = example("/v1/recordings")["recordings"][0]
+    plan = questions.night(told["id"])
+    next(plan)
+    for revision in (1, 2):
+        plan.send({**told, "revision": revision})
+        staged = {"revision": 2, "codes": [0, 1, 1]}
+        if revision == 1:
+            assert plan.send(staged).path == f"/v1/recordings/{told['id']}"
+    with pytest.raises(StopIteration) as end:
+        plan.send(staged)
+    assert end.value.value.stages.tolist() == [0, 1, 1]
 
 
 def test_tries_come_to_an_end() -> None:
