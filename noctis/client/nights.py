@@ -14,6 +14,7 @@ from noctis.errors import ConfigurationError
 from noctis.figures import Figures
 from noctis.frames import EPOCH_SECONDS
 from noctis.hypnogram import LABELS
+from noctis.vitals import Vitals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Night", "StagedNight", "nights_frame", "nights_in", "staged_night"]
 
 _FIGURES: Final = tuple(it.name for it in fields(Figures))
+_VITALS: Final = tuple(it.name for it in fields(Vitals))
 _PERCENTS: Final = ("efficiency_percent", "light_percent", "deep_percent", "rem_percent")
 
 
@@ -30,7 +32,9 @@ class Night:
 
     ``evening``: where the device stands, days going from noon to noon. ``state``: ``open``
     while it may go on, ``closed``, or ``withdrawn``. ``epochs``, ``missing``, ``unstaged``:
-    how many are stored, are not, and have no stage.
+    how many are stored, are not, and have no stage. ``model``: the version that said
+    the stages; ``staged_by``: ``live``, or ``night`` once it is over. ``vitals``: heart and
+    breathing.
     """
 
     id: UUID
@@ -43,10 +47,12 @@ class Night:
     started_at: datetime
     ended_at: datetime
     figures: Figures
+    vitals: Vitals
     epochs: int
     missing: int
     unstaged: int
     model: str | None
+    staged_by: str
     note: str | None
     tags: tuple[str, ...]
     excluded: bool
@@ -87,18 +93,20 @@ class StagedNight(Night):
 def nights_frame(nights: Iterable[Night]) -> "pd.DataFrame":
     """Return a row for each night, by evening: its ends in UTC, and its figures.
 
-    Minutes and percent, as ``noctis.figures`` has them; NaN where one is undefined. Raises
-    ConfigurationError without pandas.
+    Minutes and percent, as ``noctis.figures`` has them, and breathing and heart, as
+    ``noctis.vitals`` has them; NaN where one is undefined. Raises ConfigurationError without
+    pandas.
     """
     pandas = _pandas()
     rows = [
         {"evening": it.evening, "device": it.device, "id": str(it.id), "state": it.state}
         | {"started_at": it.started_at, "ended_at": it.ended_at}
         | {name: _number(getattr(it.figures, name)) for name in (*_FIGURES, *_PERCENTS)}
+        | {name: _number(getattr(it.vitals, name)) for name in _VITALS}
         for it in nights
     ]
     columns = ["evening", "device", "id", "state", "started_at", "ended_at"]
-    frame = pandas.DataFrame(rows, columns=[*columns, *_FIGURES, *_PERCENTS])
+    frame = pandas.DataFrame(rows, columns=[*columns, *_FIGURES, *_PERCENTS, *_VITALS])
     frame["evening"] = pandas.to_datetime(frame["evening"])
     for name in ("started_at", "ended_at"):
         frame[name] = pandas.to_datetime(frame[name], utc=True)
@@ -119,7 +127,7 @@ def staged_night(night: Mapping[str, Any], hypnogram: Mapping[str, Any]) -> Stag
 
 def _told(night: Mapping[str, Any]) -> dict[str, Any]:
     """Return the members of a night that a document tells."""
-    told = {it.name: night[it.name] for it in fields(Night)}
+    told = {it.name: night[it.name] for it in fields(Night) if it.name != "vitals"}
     figures = {name: night["figures"].get(name) for name in _FIGURES}
     if figures["awakenings"] is not None:
         figures["awakenings"] = int(figures["awakenings"])
@@ -129,6 +137,7 @@ def _told(night: Mapping[str, Any]) -> dict[str, Any]:
         "started_at": datetime.fromisoformat(night["started_at"]),
         "ended_at": datetime.fromisoformat(night["ended_at"]),
         "figures": Figures(**figures),
+        "vitals": Vitals(**{name: night["figures"].get(name) for name in _VITALS}),
         "tags": tuple(night["tags"]),
     }
 

@@ -103,6 +103,12 @@ def test_the_examples_of_the_description_are_understood() -> None:
     assert list(nights_frame(nights)["tst_min"]) == [
         np.nan if it.figures.tst_min is None else it.figures.tst_min for it in nights
     ]
+    told = example("/v1/recordings")["recordings"][0]
+    told["figures"] |= {"heart_rate_bpm": 52.5, "heart_rate_dip_percent": None}
+    (night,) = nights_in({"recordings": [told]})
+    assert night.staged_by == told["staged_by"]
+    assert night.vitals.heart_rate_bpm == 52.5
+    assert list(nights_frame([night])["heart_rate_bpm"]) == [52.5]
     assert devices_in(example("/v1/devices"))
     assert alerts_in(example("/v1/alerts"))
     assert trends_in(example("/v1/devices/{device}/trends")).weeks
@@ -193,9 +199,9 @@ def test_a_night_that_changes_between_two_answers_is_read_again() -> None:
     told = example("/v1/recordings")["recordings"][0]
     plan = questions.night(told["id"])
     next(plan)
+    staged = {"revision": 2, "codes": [0, 1, 1]}
     for revision in (1, 2):
         plan.send({**told, "revision": revision})
-        staged = {"revision": 2, "codes": [0, 1, 1]}
         if revision == 1:
             assert plan.send(staged).path == f"/v1/recordings/{told['id']}"
     with pytest.raises(StopIteration) as end:
