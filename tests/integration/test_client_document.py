@@ -1,34 +1,68 @@
 """What docs/client.md shows works."""
 
+import itertools
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.client_fixtures import EPOCHS, NIGHTS, PASSWORD, furnish
-from tests.integration.facade_fixtures import Both, both, database, facade
+from broker.server import MosquittoServer
+from noctis.client import Noctis
+from tests.integration.broker_fixtures import Client, broker, password_of
+from tests.integration.client_fixtures import (
+    BEDROOM,
+    EPOCHS,
+    NIGHTS,
+    PASSWORD,
+    SECRET,
+    furnish,
+)
+from tests.integration.facade_fixtures import (
+    Both,
+    Facade,
+    both,
+    database,
+    facade,
+    running_facade,
+)
+from tests.integration.test_stages_stream import tell
 
-__all__ = ["both", "database", "facade"]
+__all__ = ["both", "broker", "database", "facade"]
 
 pytestmark = pytest.mark.postgres
-BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 DOCUMENT = Path(__file__).parents[2] / "docs/client.md"
 
 
+@pytest.fixture(scope="module")
+def home(both: Both) -> Both:
+    """A facade whose home has nights."""
+    furnish(both[1])
+    return both
+
+
+def run(kind: str, said: dict[str, Any]) -> None:
+    """Run the document's blocks of a kind, one after another, on what was said before."""
+    block = re.compile(rf"^```{kind}\n(.*?)^```", re.DOTALL | re.MULTILINE)
+    blocks = block.findall(DOCUMENT.read_text("utf-8"))
+    assert blocks
+    for number, text in enumerate(blocks):
+        exec(compile(text, f"client.md, {kind} {number}", "exec"), said)  # noqa: S102
+
+
 def test_the_document_does_what_it_says(
-    both: Both,
+    home: Both,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    furnish(both[1])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
-    said: dict[str, Any] = {"URL": f"http://127.0.0.1:{both[0].port}", "PASSWORD": PASSWORD}
-    blocks = BLOCK.findall(DOCUMENT.read_text("utf-8"))
-    for number, block in enumerate(blocks):
-        exec(compile(block, f"client.md, block {number}", "exec"), said)  # noqa: S102
+    said: dict[str, Any] = {"URL": f"http://127.0.0.1:{home[0].port}", "PASSWORD": PASSWORD}
+    run("python", said)
     try:
         assert said["names"] == ["bedroom"]
         assert len(said["frame"]) == NIGHTS
@@ -39,3 +73,53 @@ def test_the_document_does_what_it_says(
         assert capsys.readouterr().out.startswith("404 ")
     finally:
         said["noctis"].close()
+
+
+class Lamp:
+    """Counts how often it was switched on."""
+
+    times = 0
+
+    async def on(self) -> None:
+        self.times += 1
+
+
+@contextmanager
+def sleeper(port: int) -> Iterator[None]:
+    """Have a bedroom's stages come, twenty a second: light, deep, wake, and again."""
+    ended = threading.Event()
+
+    def sleep() -> None:
+        with Client(port, "svc-live-0") as worker:
+            for seq, stage in enumerate(itertools.cycle(["light", "deep", "wake"]), 1):
+                tell(worker, BEDROOM, seq, claims={"stage": stage})
+                if ended.wait(0.05):
+                    return
+
+    thread = threading.Thread(target=sleep)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(10)
+
+
+@pytest.mark.broker
+def test_the_document_hears_live_stages_and_a_lamp_is_lit_by_one(
+    broker: MosquittoServer,
+    home: Both,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("NOCTIS_BROKER_PASSWORD", password_of("svc-api-0"))
+    beside = Facade(broker.port, home[0].database_url, tmp_path)
+    lamp = Lamp()
+    with running_facade(beside) as it, sleeper(broker.port):
+        url = f"http://127.0.0.1:{it.port}"
+        with Noctis(url, user="ann@home", password=PASSWORD) as noctis:
+            said = {"noctis": noctis, "URL": url, "SECRET": SECRET, "lamp": lamp}
+            run("python live", said)
+    assert capsys.readouterr().out.strip().endswith("deep None")
+    assert lamp.times == 1
