@@ -8,6 +8,7 @@ import json
 import os
 import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,15 +41,16 @@ class Ear:
     def __init__(self, home: Home, account: dict[str, str]) -> None:
         self.last: dict[str, bytes] = {}
         self.count: dict[str, int] = {}
-        self._subscribed = 0
+        self._is_in = threading.Event()
         name = account["username"]
         client = paho.Client(paho.CallbackAPIVersion.VERSION2, name, protocol=paho.MQTTv5)
         client.username_pw_set(name, account["password"])
         client.tls_set_context(ssl.create_default_context(cafile=home.outside["ca"]))
+        client.on_connect = self._come
         client.on_message = lambda _client, _data, message: self._take(message)
+        self._client = client
         client.connect(HOME, home.ports["apps"])
         client.loop_start()
-        self._client = client
 
     def __enter__(self) -> Self:
         self.listen(*WISHES)
@@ -59,7 +61,15 @@ class Ear:
         self._client.loop_stop()
 
     def listen(self, *topics: str) -> None:
+        """Subscribe; a new account may be refused at first, and waits until it is let in."""
+        assert self._is_in.wait(WITHIN_S)
         self._client.subscribe([(topic, paho.SubscribeOptions(qos=1)) for topic in topics])
+
+    def _come(
+        self, _client: object, _data: object, _flags: object, code: object, *_: object
+    ) -> None:
+        if code == 0:
+            self._is_in.set()
 
     def _take(self, message: paho.MQTTMessage) -> None:
         self.last[message.topic] = bytes(message.payload)
