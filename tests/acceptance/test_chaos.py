@@ -18,7 +18,7 @@ from tests.integration.broker_fixtures import eventually
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres, pytest.mark.timeout(900)]
 
-FAULTS: Final = int(os.environ.get("NOCTIS_CHAOS_FAULTS", "12"))
+FAULTS: Final = int(os.environ.get("NOCTIS_CHAOS_FAULTS", "50"))
 SEED: Final = int(os.environ.get("NOCTIS_CHAOS_SEED", "1"))
 LONGEST_S: Final = 2.0
 ROOT: Final = Path(__file__).parents[2]
@@ -62,7 +62,7 @@ def test_a_campaign_that_is_told_to_end_ends_all_that_it_started(tmp_path: Path)
         with (
             told.open("w") as file,
             subprocess.Popen(
-                [*campaign, "--folder", tmp_path / "runs", "--tenants", "2", "--devices", "1"],
+                [*campaign, "--tenants", "2", "--devices", "1"],
                 cwd=ROOT,
                 env={**os.environ, "TMPDIR": name},
                 stdout=subprocess.DEVNULL,
