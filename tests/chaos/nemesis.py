@@ -83,9 +83,7 @@ class Nemesis:
     def _kill(self, fault: Fault) -> Cure:
         site = self.site
         if fault.target == "device":
-            fleet = site.fleets[fault.number]
-            fleet.kill()
-            return fleet.again
+            return self._cut_power(fault.number)
         if fault.target == "broker":
             site.broker.kill()
             return site.start_broker
@@ -102,6 +100,17 @@ class Nemesis:
 
         return start
 
+    def _cut_power(self, number: int) -> Cure:
+        fleets = self.site.fleets_of(number)
+        for fleet in fleets:
+            fleet.kill()
+
+        def start() -> None:
+            for fleet in fleets:
+                fleet.again()
+
+        return start
+
     def _freeze(self, fault: Fault) -> Cure:
         if fault.target == "database":
             self.site.postgres.freeze()
@@ -112,7 +121,8 @@ class Nemesis:
 
     def _sender(self, fault: Fault) -> Callable[[signal.Signals], None]:
         if fault.target == "device":
-            return self.site.fleets[fault.number].send
+            fleets = self.site.fleets_of(fault.number)
+            return lambda number: [fleet.send(number) for fleet in fleets]
         if fault.target == "broker":
             pid = self.site.broker.pid
             return lambda number: os.kill(pid, number)

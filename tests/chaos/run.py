@@ -4,7 +4,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -45,6 +45,8 @@ OK: Final = 200
 MEMORY_MIB: Final = 512.0
 A_FAULT_S: Final = 12.0
 """What a fault costs beside its own length: the recovery, processes that start."""
+
+TOLD_EVERY_S: Final = 20.0
 
 
 @dataclass
@@ -136,7 +138,7 @@ def _play(site: Site, events: Sequence[Event], outcome: Outcome) -> None:
             return
         with _reader(site):
             _hurt(nemesis, events, progress, outcome)
-        _drain(site, outcome)
+        _drain(site, progress, outcome)
         _settle(site)
         for watcher in watchers:
             watcher.flush()
@@ -175,14 +177,17 @@ def _hurt(
         outcome.findings.add("died", line)
 
 
-def _drain(site: Site, outcome: Outcome) -> None:
+def _drain(site: Site, progress: Progress, outcome: Outcome) -> None:
     """Let the devices bring what is left; what they cannot bring is undelivered."""
     tell("the devices bring what is left")
     for fleet in site.fleets:
         fleet.bring()
-    deadline = time.monotonic() + 1.5 * site.asked.patience_s
-    while time.monotonic() < deadline and any(it.exit_code is None for it in site.fleets):
-        time.sleep(0.2)
+    _wait(
+        "{} are stored",
+        progress.stored,
+        lambda _: all(it.exit_code is not None for it in site.fleets),
+        patience_s=1.5 * site.asked.patience_s,
+    )
     for fleet in site.fleets:
         if fleet.exit_code != 0:
             outcome.findings.add("undelivered", f"{fleet.tenant}: {fleet.told()}")
@@ -191,12 +196,34 @@ def _drain(site: Site, outcome: Outcome) -> None:
 def _settle(site: Site) -> None:
     """Wait until as many epochs have a prediction as are stored, or no more get one."""
     tell("the worker settles what is left")
-    left, changed = None, time.monotonic()
-    while left != 0 and time.monotonic() < changed + site.asked.patience_s:
-        time.sleep(1)
-        now = _unpredicted(site)
-        if now is not None and now != left:
-            left, changed = now, time.monotonic()
+    _wait(
+        "{} are left",
+        partial(_unpredicted, site),
+        lambda left: left == 0,
+        patience_s=site.asked.patience_s,
+    )
+
+
+def _wait(
+    words: str,
+    count: Callable[[], int | None],
+    is_over: Callable[[int | None], bool],
+    *,
+    patience_s: float,
+) -> None:
+    """Wait until it is over, or a count of epochs has stayed the same for ``patience_s``."""
+    last = None
+    changed = told = time.monotonic()
+    while (began := time.monotonic()) < changed + patience_s:
+        now = count()
+        if is_over(now):
+            return
+        if now is not None and now != last:
+            last, changed = now, time.monotonic()
+        if began > told + TOLD_EVERY_S:
+            tell(words.format(last))
+            told = began
+        time.sleep(max(0.5, 5 * (time.monotonic() - began)))
 
 
 def _unpredicted(site: Site) -> int | None:

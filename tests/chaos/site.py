@@ -57,6 +57,9 @@ DEVICE_MIB: Final = 12
 LINES_A_MIB: Final = 4096
 """Epochs that a device's log tells in a mebibyte."""
 
+ROWS_A_MIB: Final = 1024
+"""Epochs that fill a mebibyte of the database, with their predictions and all indexes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -121,6 +124,10 @@ class Site:
             return [it for (_, end), it in self.links.items() if end == target]
         return [self.links[target, link]]
 
+    def fleets_of(self, number: int) -> list[Fleet]:
+        """Return the devices of a tenant, with the one that comes back after half a year."""
+        return [fleet for fleet in self.fleets if fleet.number == number]
+
     def start_broker(self) -> None:
         """Start the broker again, with what it has saved."""
         with self.clocks.worn("broker"):
@@ -145,7 +152,9 @@ class Site:
     def _make_disks(self, ends: ExitStack) -> None:
         asked = self.asked
         devices = DEVICE_MIB * (asked.tenants * asked.devices + 1) + asked.attic // LINES_A_MIB
-        for name, mebibytes in {**DISKS_MIB, "device": devices}.items():
+        sizes = {**DISKS_MIB, "device": devices}
+        sizes["database"] += asked.attic // ROWS_A_MIB
+        for name, mebibytes in sizes.items():
             if can_mount():
                 ends.enter_context(small_disk(self.disk(name), mebibytes))
             else:
