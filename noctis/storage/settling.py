@@ -114,7 +114,7 @@ def unsettled(
     since = _since(connection, model_id, moment, timedelta(hours=hours))
     models = [None if others and others(it) else model_id for it in known.values()]
     keys: dict[str, object] = {"devices": list(known), "models": models, "limit": limit}
-    noted = _noted(connection, keys)
+    noted = _noted(connection, keys, limit)
     starts = [since[number] for number in shard.values()]
     recent = connection.execute(_RECENT, {**keys, "since": starts}).all()
     if len(recent) < limit:
@@ -171,14 +171,24 @@ def _since(
     return since
 
 
-def _noted(connection: Connection, keys: Mapping[str, object]) -> Sequence[Row[Any]]:
-    """Return the unjudged epochs of each device's oldest notes; those without are forgotten."""
-    notes = connection.scalars(_NOTES, {**keys, "limit": NOTES_AT_ONCE}).all()
-    while notes:
-        rows = connection.execute(_NOTED, {**keys, "notes": notes}).all()
-        open_notes = {row.id for row in rows}
-        connection.execute(_FORGET, {"notes": [key for key in notes if key not in open_notes]})
-        if rows:
-            return rows
-        notes = connection.scalars(_NOTES, {**keys, "limit": NOTES_AT_ONCE}).all()
-    return []
+def _noted(
+    connection: Connection, keys: Mapping[str, object], limit: int
+) -> Sequence[Row[Any]]:
+    """Return unjudged epochs, about ``limit``, of each device's oldest notes."""
+    found: list[Row[Any]] = []
+    while not found and (notes := connection.scalars(_NOTES, keys).all()):
+        for begin in range(0, len(notes), NOTES_AT_ONCE):
+            found += _unjudged(connection, keys, notes[begin : begin + NOTES_AT_ONCE])
+            if len(found) >= limit:
+                break
+    return found
+
+
+def _unjudged(
+    connection: Connection, keys: Mapping[str, object], notes: Sequence[int]
+) -> Sequence[Row[Any]]:
+    """Return the unjudged epochs of notes; those without are forgotten."""
+    rows = connection.execute(_NOTED, {**keys, "notes": notes}).all()
+    open_notes = {row.id for row in rows}
+    connection.execute(_FORGET, {"notes": [key for key in notes if key not in open_notes]})
+    return rows
