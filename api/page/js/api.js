@@ -95,8 +95,17 @@ export async function changedNights(device, known = "") {
   return { nights: (await reply.json()).recordings, etag: reply.headers.get("ETag") ?? "" };
 }
 
-/** @param {string} id */
-export const night = (id) => get(`/v1/recordings/${encodeURIComponent(id)}`);
+/**
+ * @param {string} id
+ * @param {string} [known] the ETag of before
+ * @returns {Promise<any>} `recording` and `etag`; null: it is as it was
+ */
+export async function changedNight(id, known = "") {
+  const headers = known ? { "If-None-Match": known } : undefined;
+  const reply = await request(`/v1/recordings/${encodeURIComponent(id)}`, { headers });
+  if (reply.status === 304) return null;
+  return { recording: await reply.json(), etag: reply.headers.get("ETag") ?? "" };
+}
 
 /** @param {string} id */
 export const hypnogram = (id) => get(`/v1/recordings/${encodeURIComponent(id)}/hypnogram`);

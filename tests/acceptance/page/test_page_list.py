@@ -39,9 +39,18 @@ def test_a_night_is_told_as_what_it_is_until_it_has_closed(
     later.page.clock.set_fixed_time(time.time() * 1000 + 600_000)
     later.enter("eve@loft", "#/nights", "Nights")
     expect(rows_of(later).locator(".tag")).to_have_text("not closed yet")
+    (night,) = house.nights("loft/bed")
+    reader = visit().open(f"#/night/{night.id}").sign_in("eve@loft")
+    expect(reader.main).to_contain_text("Not closed yet")
+    reader.page.get_by_text("What these mean").click()
+    expect(reader.main).not_to_contain_text("with the whole night in sight")
     house.rise("loft/bed", rose)
     house.closed("loft/bed", 1)
     expect(row.locator(".tag")).to_have_count(0)
+    expect(reader.main).to_contain_text("with the whole night in sight")
+    expect(reader.main).not_to_contain_text("Not closed yet")
+    expect(reader.page.get_by_text("light, deep and REM sleep together")).to_be_visible()
+    expect(reader.page.get_by_text("What these mean")).to_be_focused()
 
 
 def test_nights_come_and_change_in_the_list_by_themselves_below_a_still_reader(

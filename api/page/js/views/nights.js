@@ -5,7 +5,7 @@ import { fill, h } from "../dom.js";
 import { nightList } from "../night-list.js";
 import { whileSeen } from "../seen.js";
 import { noDevices, noNights } from "./empty.js";
-import { deviceChoice, usual } from "./parts.js";
+import { deviceChoice, leave, usual } from "./parts.js";
 
 const EVERY_MS = 15_000;
 
@@ -29,11 +29,6 @@ export async function nightsView({ element, signal }) {
   await shown.look();
   whileSeen(again, { every: EVERY_MS, signal });
   return "Nights";
-}
-
-/** @param {unknown} error of a look at what is shown already: the next one may do better */
-function leave(error) {
-  if (error instanceof api.ApiError && error.status === 401) dispatchEvent(new HashChangeEvent("hashchange"));
 }
 
 /** A device's nights, and where they are shown. */

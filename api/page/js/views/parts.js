@@ -57,3 +57,10 @@ export function nightSpan(recording) {
   const zone = recording.time_zone;
   return `${clock(recording.started_at, zone)} – ${clock(recording.ended_at, zone)}`;
 }
+
+const GONE = [401, 404];
+
+/** @param {unknown} error of a look at what is shown already: the next one may do better */
+export function leave(error) {
+  if (error instanceof api.ApiError && GONE.includes(error.status)) dispatchEvent(new HashChangeEvent("hashchange"));
+}
