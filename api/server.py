@@ -15,6 +15,7 @@ from typing_extensions import override
 from api.checks import Readiness
 from noctis import settings
 from noctis.errors import NoctisError
+from noctis.garbage import look_seldom
 from noctis.settings import Settings
 from noctis.telemetry import announce, configure_logging
 
@@ -61,6 +62,7 @@ class Server(uvicorn.Server):
     @override
     async def startup(self, sockets: list[socket] | None = None) -> None:
         await super().startup(sockets=sockets)
+        look_seldom()
         for listening in self.servers:
             for each in listening.sockets:
                 host, port, *_ = each.getsockname()

@@ -1,7 +1,6 @@
 """Run a service: one loop, one task group, an orderly end, and what monitors want to know."""
 
 import asyncio
-import gc
 import signal
 import sys
 import threading
@@ -19,6 +18,7 @@ from typing_extensions import override
 
 from noctis import disks
 from noctis.errors import NoctisError, ProcessError
+from noctis.garbage import look_seldom
 from noctis.settings import Settings
 from noctis.steering import Steering
 from noctis.telemetry import announce
@@ -27,10 +27,6 @@ __all__ = ["Service", "answering", "run", "serve"]
 
 _log = structlog.get_logger(__name__)
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-_COLLECTED_AFTER: Final = (50_000, 20, 100)
-"""Objects made before the collector looks for circles among the young, and how many times it
-does so before it looks among the older. Little of ours is circular, and at Python's own 700 a
-service that remembers 50,000 devices spends a third of its time looking through them."""
 REQUEST_S: Final = 5.0
 """What a monitor may take to say what it wants, and to read the answer."""
 
@@ -94,8 +90,7 @@ def serve(service: Service, settings: Settings) -> int:
     disks.watch(settings.var)
     _ready.set_function(lambda: _is_ready(service))
     _degraded.set_function(lambda: service.degraded() is not None)
-    gc.freeze()  # what was imported stays
-    gc.set_threshold(*_COLLECTED_AFTER)
+    look_seldom()
     failures: list[str] = []
     try:
         with Steering(settings, service.name):
