@@ -171,9 +171,8 @@ async def acknowledge_alert(
     """
 
     def work(connection: Connection) -> alerts.Alert:
-        before = alerts.get(who.tenant, connection, alert)
-        after = alerts.acknowledge(who.tenant, connection, alert, by=who.subject)
-        if before.acknowledged_at is None:
+        after, is_first = alerts.acknowledge(who.tenant, connection, alert, by=who.subject)
+        if is_first:
             target = f"{who.tenant}/{after.device}"
             record(who, connection, "alert_acknowledged", target, alert=alert, rule=after.rule)
         return after

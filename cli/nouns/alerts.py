@@ -64,9 +64,8 @@ class StoredAlerts:
     def acknowledge(self, tenant: str, key: int) -> Document:
         """Say that the operator has seen an alert."""
         with self._opened() as connection:
-            before = alerts.get(tenant, connection, key)
-            after = alerts.acknowledge(tenant, connection, key, by=operator())
-            if before.acknowledged_at is None:
+            after, is_first = alerts.acknowledge(tenant, connection, key, by=operator())
+            if is_first:
                 target, facts = f"{tenant}/{after.device}", {"alert": key, "rule": after.rule}
                 record(tenant, connection, "alert_acknowledged", target, **facts)
         document: Document = plain(shown(after))

@@ -101,10 +101,13 @@ def get(tenant: str, connection: Connection, key: int) -> Alert:
     return Alert(*row)
 
 
-def acknowledge(tenant: str, connection: Connection, key: int, *, by: str) -> Alert:
+def acknowledge(
+    tenant: str, connection: Connection, key: int, *, by: str
+) -> tuple[Alert, bool]:
     """Let ``by`` have seen an alert, and have that told; the first one counts, for good.
 
-    Raise NotFoundError where the tenant has none of that id.
+    Return the alert, and whether this was the first one. Raise NotFoundError where the tenant
+    has none of that id.
     """
     known = get(tenant, connection, key)
     keys = {
@@ -114,5 +117,5 @@ def acknowledge(tenant: str, connection: Connection, key: int, *, by: str) -> Al
         "shard": shard_of(DeviceId(tenant, known.device)),
         "message": f"{known.device}: {by} has seen this alert.",
     }
-    connection.execute(_ACKNOWLEDGE, keys)
-    return get(tenant, connection, key)
+    told = connection.execute(_ACKNOWLEDGE, keys)
+    return get(tenant, connection, key), told.rowcount == 1

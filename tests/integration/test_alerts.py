@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,7 +35,7 @@ from noctis.storage.alerts import Alert
 from noctis.storage.database import Database
 from noctis.storage.engine import transaction
 from noctis.storage.errors import NotFoundError
-from tests.integration.broker_fixtures import Client, link, on_loop, until
+from tests.integration.broker_fixtures import Client, eventually, link, on_loop, until
 from tests.integration.broker_fixtures import accounts as broker_accounts
 from tests.integration.settling_fixtures import BED, COT, STREAM, home, send
 
@@ -284,16 +285,36 @@ def test_the_first_who_acknowledges_is_kept_and_told_once(home: Engine) -> None:
     looked(home, "silent")
     [raised] = known(home, acknowledged=False)
     with transaction(home) as connection:
-        first = alerts.acknowledge("home", connection, raised.id, by="user:ann@home")
+        first, is_first = alerts.acknowledge("home", connection, raised.id, by="user:ann@home")
         again = alerts.acknowledge("home", connection, raised.id, by="user:bob@home")
         with pytest.raises(NotFoundError):
             alerts.acknowledge("away", connection, raised.id, by="user:eve@away")
-    assert first == again
+    assert is_first
+    assert again == (first, False)
     assert (first.acknowledged_by, first.state) == ("user:ann@home", "open")
     assert [it.state for it in untold(home)] == ["raised", "acknowledged"]
     assert known(home, acknowledged=True) == known(home, state="open") == [first]
     assert known(home, acknowledged=False) == known(home, state="cleared") == []
     assert known(home, device="cot") == known(home, rule="drift") == known(home, "away") == []
+
+
+def test_of_two_who_acknowledge_at_the_same_moment_one_is_the_first(home: Engine) -> None:
+    rule(home, "silent", AT_ONCE)
+    heard(home, BED, ago_s=700)
+    looked(home, "silent")
+    [raised] = known(home, acknowledged=False)
+
+    def acknowledged(by: str) -> bool:
+        with transaction(home) as connection:
+            return alerts.acknowledge("home", connection, raised.id, by=by)[1]
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(home) as connection:
+            _, is_first = alerts.acknowledge("home", connection, raised.id, by="user:ann@home")
+            later = pool.submit(acknowledged, "user:bob@home")
+            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            assert eventually(lambda: connection.scalar(text(waiting)) > 0)
+        assert (is_first, later.result(20)) == (True, False)
 
 
 def test_a_rule_is_as_by_default_until_it_is_changed_and_then_of_the_next_version(
