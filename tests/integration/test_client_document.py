@@ -1,4 +1,4 @@
-"""What docs/client.md shows works."""
+"""What README and docs/client.md show of the client works."""
 
 import itertools
 import re
@@ -34,7 +34,8 @@ from tests.integration.test_stages_stream import tell
 __all__ = ["both", "broker", "database", "facade"]
 
 pytestmark = pytest.mark.postgres
-DOCUMENT = Path(__file__).parents[2] / "docs/client.md"
+PROJECT = Path(__file__).parents[2]
+DOCUMENT = PROJECT / "docs/client.md"
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +45,29 @@ def home(both: Both) -> Both:
     return both
 
 
-def run(kind: str, said: dict[str, Any]) -> None:
-    """Run the document's blocks of a kind, one after another, on what was said before."""
+def blocks_of(document: Path, kind: str) -> list[str]:
+    """Return a document's blocks of a kind, one after another."""
     block = re.compile(rf"^```{kind}\n(.*?)^```", re.DOTALL | re.MULTILINE)
-    blocks = block.findall(DOCUMENT.read_text("utf-8"))
+    blocks = block.findall(document.read_text("utf-8"))
     assert blocks
-    for number, text in enumerate(blocks):
+    return blocks
+
+
+def run(kind: str, said: dict[str, Any]) -> None:
+    """Run the document's blocks of a kind on what was said before."""
+    for number, text in enumerate(blocks_of(DOCUMENT, kind)):
         exec(compile(text, f"client.md, {kind} {number}", "exec"), said)  # noqa: S102
+
+
+def test_the_readme_prints_a_median_for_each_week(
+    home: Both, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [text] = blocks_of(PROJECT / "README.md", "python")
+    here = text.replace("http://localhost:8000", f"http://127.0.0.1:{home[0].port}")
+    assert here != text
+    exec(compile(here, "README.md", "exec"), {"PASSWORD": PASSWORD})  # noqa: S102
+    weeks = capsys.readouterr().out.splitlines()[1:-1]
+    assert [it.split()[1] for it in weeks] == ["200.0"] * 3
 
 
 def test_the_document_does_what_it_says(
