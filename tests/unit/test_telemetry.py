@@ -1,4 +1,6 @@
 import json
+import os
+import socket
 import subprocess
 import sys
 
@@ -45,3 +47,21 @@ def test_a_container_gets_one_json_value_a_line() -> None:
     assert record["event"] == "failed"
     assert record["service"] == "test"
     assert record["device"] == "home/bedroom"
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_line_is_one_write_so_that_processes_tangle_none(form: str) -> None:
+    reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with reader, writer:
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM.format(form=form)],
+            stderr=writer,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            timeout=60,
+            check=True,
+        )
+        reader.settimeout(0)
+        assert b"failed" in (line := reader.recv(100_000))
+        assert line.endswith(b"\n")
+        with pytest.raises(BlockingIOError):
+            reader.recv(100_000)
