@@ -1,6 +1,8 @@
 """What the companion hears from devices: their status, answers, settings and lines."""
 
+import asyncio
 from typing import Final
+from weakref import WeakValueDictionary
 
 import structlog
 from prometheus_client import Counter
@@ -38,7 +40,10 @@ def filters(shards: frozenset[int]) -> list[str]:
 
 
 class Ear:
-    """Hands what devices say to whom it concerns."""
+    """Hands what devices say to whom it concerns, each topic's messages one after the other.
+
+    Else the earlier of two reports could be stored as the newest.
+    """
 
     def __init__(
         self,
@@ -56,6 +61,7 @@ class Ear:
         self._rollouts = rollouts
         self._logs = logs
         self._announcing = announcing
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def hear(self, message: Message) -> None:
         """Take a message; what makes no sense is counted and forgotten.
@@ -65,8 +71,10 @@ class Ear:
         """
         if not message.payload:
             return  # a retained status was cleared
+        turn = self._turns.setdefault(message.topic, asyncio.Lock())
         try:
-            await self._take(parse_up(message.topic), message)
+            async with turn:
+                await self._take(parse_up(message.topic), message)
         except (FrameError, TopicError) as error:
             _refused.inc()
             _log.warning("message_refused", topic=message.topic, error=str(error))

@@ -179,6 +179,7 @@ int MosquittoUplink::publish(Channel channel, const std::uint8_t* data, std::siz
   if (link_ == Link::stalled) {
     return kLostIds + lost_id_++;
   }
+  forget_tls_errors();
   int id = 0;
   const std::string topic = up_prefix_ + name_of(channel);
   std::string payload(reinterpret_cast<const char*>(data), size);
@@ -227,6 +228,7 @@ double MosquittoUplink::service(double now_s) {
   if (muted()) {
     return kServiceS;
   }
+  forget_tls_errors();
   if (client_ && !broken_) {
     broken_ = mosquitto_loop_misc(client_.get()) != MOSQ_ERR_SUCCESS;
     if (!up_ && now_s > give_up_at_s_) {
@@ -262,12 +264,14 @@ bool MosquittoUplink::wants_write() const {
 }
 
 void MosquittoUplink::readable() {
+  forget_tls_errors();
   if (client_ && !muted() && mosquitto_loop_read(client_.get(), 1) != MOSQ_ERR_SUCCESS) {
     broken_ = true;
   }
 }
 
 void MosquittoUplink::writable() {
+  forget_tls_errors();
   if (client_ && !muted() && mosquitto_loop_write(client_.get(), 1) != MOSQ_ERR_SUCCESS) {
     broken_ = true;
   }

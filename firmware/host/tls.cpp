@@ -60,6 +60,8 @@ std::string serial_of(SSL_CTX* context) {
 
 }  // namespace
 
+void forget_tls_errors() { ERR_clear_error(); }
+
 std::unique_ptr<Tls> Tls::open(const TlsFiles& files, std::string& error) {
   std::unique_ptr<Tls> tls(new Tls());
   return tls->begin(error) && tls->load(files, error) ? std::move(tls) : nullptr;

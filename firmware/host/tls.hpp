@@ -8,6 +8,10 @@ struct ssl_ctx_st;
 
 namespace noctis::host {
 
+// OpenSSL keeps what went wrong by thread, not by connection: an error that another one has
+// left behind would pass for the next one's own.
+void forget_tls_errors();
+
 // Files in PEM. Without `ca` there is no TLS; without `certificate` the device has a password.
 struct TlsFiles {
   std::string ca;

@@ -292,12 +292,15 @@ def test_a_server_of_images_that_is_not_the_platforms_is_refused_with_the_reason
         number = str(begun["number"])
         refused = ("downloading", "untrusted_server")
         assert eventually(lambda: far(home, number) == refused, within_s=WITHIN_S), (
-            said.read_text()
+            far(home, number),
+            home.lines(kind),
+            said.read_text(),
         )
         assert eventually(
             lambda: any("untrusted_server" in it and why in it for it in home.lines(kind)),
             within_s=WITHIN_S,
         ), home.lines(kind)
+        assert "the connection to the broker is lost" not in said.read_text()
         home.ask("firmware", "abort", number)
 
 
